@@ -1,0 +1,70 @@
+"""Compiles the sources of a wheel, or of Python's own library, to bytecode that lies beside them in the archive.
+
+It imports the standard library only and nothing of this package, because it runs in two places: in the CPython
+that builds the bundle where that is Pyodide's own version, else inside Pyodide itself, which Node runs
+(`compile.mjs`). Bytecode is valid for one minor version of CPython only.
+
+The bytecode is marked "unchecked" (PEP 552), so that Python takes it without a look at the source's date: every
+file of an unpacked archive is new. The sources stay, for tracebacks, `??` and completion; another version of
+Python compiles them as ever.
+"""
+
+import base64
+import hashlib
+import importlib.util
+import marshal
+import sys
+import warnings
+import zipfile
+from pathlib import Path, PurePosixPath
+
+EPOCH = (1980, 1, 1, 0, 0, 0)
+"""The date of every entry: the same sources make the same archive."""
+
+
+def compile_archive(source: Path, target: Path, directory: str, *, cached: bool) -> None:
+    """Write to `target` the zip archive `source` and, for each of its modules, the bytecode.
+
+    `directory` is where the archive will lie or be unpacked; tracebacks name it. With `cached` bytecode goes into
+    `__pycache__`, as the file system wants it, else beside the source, as `zipimport` wants it. A file that is no
+    valid Python (templates, tests of a parser) is left as it is. A wheel's RECORD lists what was added.
+    """
+    added: list[tuple[str, bytes]] = []
+    with zipfile.ZipFile(source) as archive:
+        entries = [(name, archive.read(name)) for name in archive.namelist() if not name.endswith("/")]
+    present = {name for name, _ in entries}
+    for name, text in entries:
+        if name.endswith(".py") and (bytecode := _bytecode(text, f"{directory}/{name}")) is not None:
+            path = _cached(name) if cached else f"{name}c"
+            if path not in present:
+                added.append((path, bytecode))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        for name, data in [*entries, *added]:
+            if name.endswith(".dist-info/RECORD"):
+                data += "".join(_record(path, bytecode) for path, bytecode in added).encode()
+            info = zipfile.ZipInfo(name, EPOCH)
+            info.compress_type = zipfile.ZIP_DEFLATED
+            info.external_attr = 0o644 << 16
+            archive.writestr(info, data)
+
+
+def _bytecode(text: bytes, path: str) -> bytes | None:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            code = compile(text, path, "exec", dont_inherit=True, optimize=0)
+    except (SyntaxError, ValueError):
+        return None
+    header = importlib.util.MAGIC_NUMBER + (0b01).to_bytes(4, "little")
+    return header + importlib.util.source_hash(text) + marshal.dumps(code)
+
+
+def _cached(name: str) -> str:
+    path = PurePosixPath(name)
+    return str(path.parent / "__pycache__" / f"{path.stem}.{sys.implementation.cache_tag}.pyc")
+
+
+def _record(path: str, data: bytes) -> str:
+    digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
+    return f"{path},sha256={digest},{len(data)}\n"
