@@ -60,7 +60,7 @@ lock: env ## choose anew the versions that .ci/requirements.txt and package-lock
 
 clean: ## remove what was built; the environment stays
 	rm -rf .cache .pytest_cache .ruff_cache .import_linter_cache dist site/dist jskernel/lib jskernel/dist lite/lib lite/dist \
-	  lite/laneway_lite/labextension
+	  lite/laneway_lite/labextension lite/laneway_lite/bundle
 	find . \( -name node_modules -o -name .venv -o -name .git \) -prune -o \
 	  \( -name __pycache__ -o -name '*.tsbuildinfo' -o -name '.jupyterlite.doit.db*' \) -exec rm -rf {} +
 

@@ -2,7 +2,7 @@ import js from "@eslint/js";
 import tseslint from "typescript-eslint";
 
 export default tseslint.config(
-  { ignores: ["**/node_modules/", "**/dist/", "**/lib/", "**/labextension/", ".venv/", ".cache/"] },
+  { ignores: ["**/node_modules/", "**/dist/", "**/lib/", "**/labextension/", "**/bundle/", ".venv/", ".cache/"] },
   js.configs.recommended,
   tseslint.configs.recommendedTypeChecked,
   {
