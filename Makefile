@@ -11,18 +11,18 @@ export HOME := $(shell if [ -n "$$HOME" ] && [ -w "$$HOME" ]; then echo "$$HOME"
 
 PYTHON := .venv/bin/python
 PYTHON_ENV := .venv/.made
-NODE_ENV_MADE := node_modules/.made
+NODE_ENV := node_modules/.made
 
 help: ## print this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
-env: $(PYTHON_ENV) $(NODE_ENV_MADE) ## create .venv and node_modules at the locked versions
+env: $(PYTHON_ENV) $(NODE_ENV) ## create .venv and node_modules at the locked versions
 
 $(PYTHON_ENV): .ci/setup .ci/requirements.txt pyproject.toml lite/pyproject.toml $(wildcard py/kernelspec/*)
 	@.ci/setup python
 	@touch $@
 
-$(NODE_ENV_MADE): .ci/setup package.json package-lock.json .npmrc jskernel/package.json lite/package.json
+$(NODE_ENV): .ci/setup package.json package-lock.json .npmrc jskernel/package.json lite/package.json
 	@.ci/setup node
 	@touch $@
 
@@ -55,7 +55,7 @@ format: env ## put Python and TypeScript in the house style
 bench: env ## measure the kernel on this machine, beside ipykernel
 	@$(PYTHON) tests/bench.py
 
-lock: env ## choose anew the versions that .ci/requirements.txt and package-lock.json pin
+lock: $(PYTHON_ENV) ## choose anew the versions that .ci/requirements.txt and package-lock.json pin
 	@.ci/lock
 
 clean: ## remove what was built; the environment stays

@@ -2,7 +2,17 @@ import js from "@eslint/js";
 import tseslint from "typescript-eslint";
 
 export default tseslint.config(
-  { ignores: ["**/node_modules/", "**/dist/", "**/lib/", "**/labextension/", "**/bundle/", ".venv/", ".cache/"] },
+  {
+    ignores: [
+      "**/node_modules/",
+      "**/dist/",
+      "**/lib/",
+      "**/labextension/",
+      "**/bundle/",
+      ".venv/",
+      ".cache/",
+    ],
+  },
   js.configs.recommended,
   tseslint.configs.recommendedTypeChecked,
   {

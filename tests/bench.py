@@ -1,12 +1,12 @@
 """`make bench`: what a client of the desktop kernel feels, beside ipykernel on the same machine.
 
-Times are milliseconds and medians; both kernels are measured with jupyter_client's blocking client, so the client's own
-share is in both columns. Run modes, browsers and memory are measured elsewhere.
+Times are in milliseconds. Both kernels are measured with jupyter_client's blocking client, so that its own share is
+in both columns. It imports neither kernel and runs on one thread.
 """
 
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,7 +18,7 @@ KERNELS = ("laneway", "python3")
 
 
 @contextmanager
-def running(kernel: str) -> Iterator[tuple[KernelManager, BlockingKernelClient]]:
+def running(kernel: str) -> Generator[tuple[KernelManager, BlockingKernelClient]]:
     manager, client = start_new_kernel(kernel_name=kernel, startup_timeout=TIMEOUT)
     try:
         yield manager, client
@@ -45,7 +45,7 @@ def reply_to(client: BlockingKernelClient, msg_id: str) -> dict[str, Any]:
             return message
 
 
-def execute(client: BlockingKernelClient, code: str, **options: bool) -> None:
+def execute(client: BlockingKernelClient, code: str, **options: Any) -> None:
     """Run a cell to its reply and its idle."""
     msg_id: str = client.execute(code, **options)
     reply_to(client, msg_id)
