@@ -1,7 +1,7 @@
 """`make bench`: what a client of the desktop kernel feels, beside ipykernel on the same machine.
 
-Times are in milliseconds. Both kernels are measured with jupyter_client's blocking client, so that its own share is
-in both columns. It imports neither kernel and runs on one thread.
+Times are in milliseconds. Both kernels are measured with jupyter_client's blocking client, so that its own
+share is in both columns. It imports neither kernel and runs on one thread.
 """
 
 import statistics
