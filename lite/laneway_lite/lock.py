@@ -182,7 +182,10 @@ def _entries(lock: Lock, wheels: Iterable[Wheel]) -> dict[str, Any]:
             ),
             packages={},
         )
-        spec = add_wheels_to_spec(spec, copies, ignore_missing_dependencies=True)
+        try:
+            spec = add_wheels_to_spec(spec, copies, ignore_missing_dependencies=True)
+        except (RuntimeError, ValueError) as error:
+            raise BuildError(f"A wheel cannot be put into the lock: {error}") from error
     entries = {name: package.model_dump() for name, package in spec.packages.items()}
     for entry in entries.values():
         entry["file_name"] = names[entry["file_name"]]
