@@ -2,9 +2,10 @@
 
     python site/build.py
 
-Runs in the environment that the Makefile makes, and does only what a change asks for: TypeScript (npm), the wheel of
-`laneway` and the bundle of `laneway-lite`, then the site, which is always built whole, beside the old one, and put
-in its place at the end. So what `jupyter lite build` remembers of an earlier build cannot leave anything stale.
+Runs in the environment that the Makefile makes, and does only what a change asks for: TypeScript (npm), the
+wheel of `laneway` and the bundle of `laneway-lite`, then the site, which is always built whole, beside the
+old one, and put in its place at the end. So what `jupyter lite build` remembers of an earlier build cannot
+leave anything stale.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ SITE = ROOT / "site"
 CACHE = ROOT / ".cache" / "site"
 DIST = SITE / "dist"
 LITE = ROOT / "lite" / "laneway_lite"
+LOGO = ROOT / "py" / "kernelspec" / "logo-svg.svg"
 LABEXTENSION = LITE / "labextension"
 WIDGETS = Path("share/jupyter/labextensions/@jupyter-widgets/jupyterlab-manager")
 APPS = ("lab", "notebooks", "tree", "edit", "consoles", "repl")
@@ -35,10 +37,17 @@ def build() -> None:
     """Bring site/dist up to date. Raises `BuildError`."""
     CACHE.mkdir(parents=True, exist_ok=True)
     _build_typescript()
-    make_bundle(ROOT / "node_modules" / "pyodide", _build_wheel(), LITE / "bundle", ROOT / ".cache" / "bundle")
+    make_bundle(
+        ROOT / "node_modules" / "pyodide", _build_wheel(), LITE / "bundle", ROOT / ".cache" / "bundle"
+    )
     wheels = _download_wheels()
-    sources = [*_files(SITE / "notebooks"), *_files(SITE / "pages"), *_files(LABEXTENSION), *_files(LITE / "bundle")]
-    sources += [*SITE.glob("*.json"), *SITE.glob("*.py"), *LITE.glob("*.py"), *wheels]
+    sources = [
+        *_files(SITE / "notebooks"),
+        *_files(SITE / "pages"),
+        *_files(LABEXTENSION),
+        *_files(LITE / "bundle"),
+    ]
+    sources += [*SITE.glob("*.json"), *SITE.glob("*.py"), *LITE.glob("*.py"), LOGO, *wheels]
     versions = [distribution(name).version for name in ("jupyterlite-core", "jupyterlab-widgets")]
     if _unchanged("dist", sources, versions) and DIST.is_dir():
         print("site/dist is up to date.")
@@ -47,6 +56,7 @@ def build() -> None:
     new = CACHE / "dist"
     shutil.rmtree(new, ignore_errors=True)
     shutil.copytree(SITE / "pages", new)
+    shutil.copy(LOGO, new / "logo.svg")
     _build_lite(new / "lite", wheels)
     shutil.rmtree(DIST, ignore_errors=True)
     new.rename(DIST)
@@ -59,7 +69,12 @@ def _build_typescript() -> None:
     folders = [ROOT / "jskernel", ROOT / "lite"]
     sources = [ROOT / "package-lock.json"]
     for folder in folders:
-        sources += [*folder.glob("*.json"), *folder.glob("*.js"), *folder.glob("*.mjs"), *_files(folder / "src")]
+        sources += [
+            *folder.glob("*.json"),
+            *folder.glob("*.js"),
+            *folder.glob("*.mjs"),
+            *_files(folder / "src"),
+        ]
         sources += [*_files(folder / "style"), *_files(folder / "schema")]
     if _unchanged("typescript", sources) and LABEXTENSION.is_dir():
         return
@@ -75,7 +90,10 @@ def _build_wheel() -> Path:
     sources = [ROOT / "pyproject.toml", ROOT / "README.md", *_files(ROOT / "py")]
     if not (_unchanged("wheel", sources) and folder.is_dir()):
         shutil.rmtree(folder, ignore_errors=True)
-        _run([sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)], ROOT)
+        _run(
+            [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)],
+            ROOT,
+        )
         _remember("wheel", sources)
     return next(folder.glob("*.whl"))
 
@@ -85,7 +103,15 @@ def _download_wheels() -> list[Path]:
     folder, requirements = CACHE / "wheels", SITE / "wheels.txt"
     if not (_unchanged("wheels", [requirements]) and folder.is_dir()):
         shutil.rmtree(folder, ignore_errors=True)
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--no-deps",
+        ]
         command += ["--require-hashes", "--only-binary", ":all:", "--dest", str(folder)]
         _run([*command, "--requirement", str(requirements)], ROOT)
         _remember("wheels", [requirements])

@@ -2,8 +2,9 @@
 
     python site/serve.py [--port N] [--no-isolation] [FOLDER]
 
-COOP and COEP give the page SharedArrayBuffer, which interrupts and `input()` use; without them the kernel says what
-is missing. Every answer is checked anew by the browser (`no-cache`), so that a rebuild shows at once.
+COOP and COEP give the page SharedArrayBuffer, which interrupts and `input()` use; without them the kernel
+says what is missing. Every answer is checked anew by the browser (`no-cache`), so that a rebuild shows at
+once.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import errno
 import sys
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 DIST = Path(__file__).resolve().parent / "dist"
 
@@ -23,7 +24,7 @@ class Handler(SimpleHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     isolated = True
-    extensions_map: ClassVar[dict[str, str]] = {
+    extensions_map: dict[str, str] = {  # noqa: RUF012 - so it is declared where it comes from
         **SimpleHTTPRequestHandler.extensions_map,
         ".css": "text/css",
         ".html": "text/html",
@@ -47,7 +48,7 @@ class Handler(SimpleHTTPRequestHandler):
             self.send_header("Cross-Origin-Embedder-Policy", "require-corp")
         super().end_headers()
 
-    def log_message(self, format: str, *args: Any) -> None:
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name it has there
         """Say nothing: the terminal shows the address."""
 
 
@@ -84,7 +85,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Serve the site on this machine.")
     parser.add_argument("folder", nargs="?", type=Path, default=DIST)
     parser.add_argument("--port", type=int, default=8000, help="the first port to try (default: %(default)s)")
-    parser.add_argument("--no-isolation", action="store_true", help="leave out COOP and COEP, as plain hosts do")
+    parser.add_argument(
+        "--no-isolation", action="store_true", help="leave out COOP and COEP, as plain hosts do"
+    )
     options = parser.parse_args()
     if not (options.folder / "index.html").is_file():
         sys.exit(f"{options.folder} holds no site: run `make site` first.")

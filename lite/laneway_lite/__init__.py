@@ -1,4 +1,5 @@
-"""The Laneway kernel for JupyterLite: the labextension, and the addon that puts Pyodide and all wheels into a site.
+"""The Laneway kernel for JupyterLite: the labextension, and the addon that puts Pyodide and all wheels into a
+site.
 
 - `addon` is the addon of `jupyter lite build`; it takes what it needs from the folder `bundle`.
 - `bundle` makes that folder when the distribution is built (`python -m laneway_lite.bundle`).

@@ -4,9 +4,9 @@
     <site>/static/laneway/simple/    the site's own pip index, with the same wheels
     <site>/jupyter-lite.json         the settings of the labextension; the default kernel, unless one is set
 
-No page so built asks another host for anything, unless `pyodide_url` names one, and then only for packages that
-are not in the site. Runs at build time only, under doit: tasks that have nothing to do are skipped.
-URLs in the settings are relative to JupyterLite's base URL.
+No page so built asks another host for anything, unless `pyodide_url` names one, and then only for packages
+that are not in the site. Runs at build time only, under doit: tasks that have nothing to do are skipped. URLs
+in the settings are relative to JupyterLite's base URL.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ from urllib.parse import unquote, urljoin, urlsplit
 from doit.tools import config_changed
 from jupyterlite_core.addons.base import BaseAddon
 from jupyterlite_core.constants import (
-    JSON_FMT,
     JUPYTER_CONFIG_DATA,
     JUPYTERLITE_JSON,
     LITE_PLUGIN_SETTINGS,
@@ -62,9 +61,9 @@ class LanewayAddon(BaseAddon):
 
     pyodide_url = Unicode(
         "",
-        help="Another Pyodide distribution (0.27 or later) to use instead of the one that comes with laneway-lite: "
-        "an URL, or a folder relative to the site's sources. A folder is copied into the site; of an URL the core is "
-        "downloaded, and its packages are loaded from there when they are imported.",
+        help="Another Pyodide distribution (0.27 or later) to use instead of the one that comes with "
+        "laneway-lite: an URL, or a folder relative to the site's sources. A folder is copied into the site; "
+        "of an URL the core is downloaded, and its packages are loaded from there when they are needed.",
     ).tag(config=True)
 
     wheels = List(
@@ -73,7 +72,8 @@ class LanewayAddon(BaseAddon):
     ).tag(config=True)
 
     packages = List(
-        Unicode(), help="Names of packages of the site to load whenever a kernel starts, besides the kernel's own."
+        Unicode(),
+        help="Names of packages of the site to load whenever a kernel starts, besides the kernel's own.",
     ).tag(config=True)
 
     @property
@@ -95,7 +95,9 @@ class LanewayAddon(BaseAddon):
         self._guarded(self._validate)
         for url in filter(_is_url, self.wheels):
             target = self._cache(url)
-            yield self._act(f"fetch:{target.name}", self._fetch, url, target, targets=[target], uptodate=[True])
+            yield self._act(
+                f"fetch:{target.name}", self._fetch, url, target, targets=[target], uptodate=[True]
+            )
         if _is_url(self.pyodide_url):
             folder = self._source()
             targets = [folder / "python_stdlib.zip"]
@@ -111,7 +113,9 @@ class LanewayAddon(BaseAddon):
             source,
             wheels,
             file_dep=[*{*_files(source), *_files(BUNDLE), *wheels}],
-            uptodate=[config_changed({"pyodide": self.pyodide_url, "wheels": [str(path) for path in wheels]})],
+            uptodate=[
+                config_changed({"pyodide": self.pyodide_url, "wheels": [str(path) for path in wheels]})
+            ],
             targets=[target],
         )
         # other addons write the same file whenever they see fit: hence always
@@ -129,15 +133,17 @@ class LanewayAddon(BaseAddon):
             if _is_url(wheel) or path.is_dir():
                 continue
             if not wheel.endswith(".whl"):
-                raise BuildError(f"LanewayAddon.wheels: {wheel!r} is neither a wheel (.whl), a folder nor an URL.")
+                raise BuildError(
+                    f"LanewayAddon.wheels: {wheel!r} is neither a wheel (.whl), a folder nor an URL."
+                )
             if not path.is_file():
                 raise BuildError(f"LanewayAddon.wheels: there is no file {path}.")
         if _is_url(self.pyodide_url) or (self._source() / lock.LOCK).is_file():
             return
         if self.pyodide_url:
             raise BuildError(
-                f"LanewayAddon.pyodide_url: {self._source()} holds no {lock.LOCK}; give the folder or the URL of a "
-                "Pyodide distribution."
+                f"LanewayAddon.pyodide_url: {self._source()} holds no {lock.LOCK}; "
+                "give the folder or the URL of a Pyodide distribution."
             )
         raise BuildError("laneway-lite lacks its bundle: run `make` in its sources, or install it again.")
 
@@ -180,11 +186,15 @@ class LanewayAddon(BaseAddon):
         try:
             self.fetch_one(url, target)
         except (OSError, ValueError) as error:
-            raise BuildError(f"{url} cannot be downloaded ({error}): is the address right, the network up?") from error
+            raise BuildError(
+                f"{url} cannot be downloaded ({error}): is the address right, the network up?"
+            ) from error
 
     def _fetch_core(self, folder: Path) -> None:
         self._fetch(self._base_url() + lock.LOCK, folder / lock.LOCK)
-        glue = "pyodide.asm.mjs" if _python(_read(folder / lock.LOCK)) >= Version("3.14") else "pyodide.asm.js"
+        glue = (
+            "pyodide.asm.mjs" if _python(_read(folder / lock.LOCK)) >= Version("3.14") else "pyodide.asm.js"
+        )
         for name in ("pyodide.mjs", glue, "pyodide.asm.wasm", "python_stdlib.zip"):
             self._fetch(self._base_url() + name, folder / name)
 
@@ -192,57 +202,61 @@ class LanewayAddon(BaseAddon):
         shutil.rmtree(self.output, ignore_errors=True)
         target = self.output / "pyodide"
         target.mkdir(parents=True)
-        packages = _read(source / lock.LOCK)
-        if _python(packages) < OLDEST_PYTHON:
-            raise BuildError(
-                f"LanewayAddon.pyodide_url: {self.pyodide_url} has Python {_python(packages)}; the kernel needs "
-                "Pyodide 0.27 (Python 3.12) or later."
-            )
-        for name in sorted(CORE & {path.name for path in source.iterdir()}):
-            self.copy_one(source / name, target / name)
-        if _is_url(self.pyodide_url):
-            for package in packages["packages"].values():
-                package["file_name"] = urljoin(self._base_url(), package["file_name"])
-        else:
-            present = {n: p for n, p in packages["packages"].items() if (source / p["file_name"]).is_file()}
-            packages = {**packages, "packages": present}
-            for package in present.values():
-                self.copy_one(source / package["file_name"], target / package["file_name"])
+        packages = self._copy_distribution(source, target)
         ours = [lock.read_wheel(path) for path in sorted(BUNDLE.glob("*.whl"))]
         if source != BUNDLE:
             packages = lock.add_wheels(packages, ours, required=False)
-            if packages["packages"].get(KERNEL, {}).get("file_name") not in {wheel.path.name for wheel in ours}:
+            if KERNEL not in packages["packages"]:
                 raise BuildError(
-                    f"LanewayAddon.pyodide_url: the packages of {self.pyodide_url} do not go together with the "
-                    "kernel's own; take a newer Pyodide."
+                    f"LanewayAddon.pyodide_url: the packages of {self.pyodide_url} do not go together with "
+                    "the kernel's own; take a newer Pyodide."
                 )
         added = [lock.read_wheel(path) for path in wheels]
         packages = lock.add_wheels(packages, added)
         names = {package["file_name"] for package in packages["packages"].values()}
+        indexed: dict[str, tuple[str, str]] = {}
         for wheel in [*ours, *added]:
-            if wheel.path.name in names:
-                self.copy_one(wheel.path, target / wheel.path.name)
-        index.write_index(
-            self.output / "simple",
-            {
-                wheel.name: (f"../pyodide/{wheel.path.name}", lock.digest(wheel.path))
-                for wheel in [*ours, *added]
-                if wheel.path.name in names
-            },
-        )
+            if (name := wheel.path.name) in names:
+                self.copy_one(wheel.path, target / name)
+                indexed[wheel.name] = (f"pyodide/{name}", lock.digest(wheel.path))
+        index.write_index(self.output / "simple", indexed)
         lock.write_lock(packages, target / lock.LOCK)
+
+    def _copy_distribution(self, source: Path, target: Path) -> lock.Lock:
+        """Copy the core, and of a folder the packages that it has; return the lock of what can be loaded."""
+        found = _read(source / lock.LOCK)
+        if _python(found) < OLDEST_PYTHON:
+            raise BuildError(
+                f"LanewayAddon.pyodide_url: {self.pyodide_url} has Python {_python(found)}; "
+                "the kernel needs Pyodide 0.27 (Python 3.12) or later."
+            )
+        for path in _files(source):
+            if path.name in CORE:
+                self.copy_one(path, target / path.name)
+        packages: dict[str, Any] = {}
+        for name, package in found["packages"].items():
+            file_name = package["file_name"]
+            if _is_url(self.pyodide_url):
+                packages[name] = {**package, "file_name": urljoin(self._base_url(), file_name)}
+            elif (source / file_name).is_file():
+                self.copy_one(source / file_name, target / file_name)
+                packages[name] = package
+        return {**found, "packages": packages}
 
     def _write_settings(self) -> None:
         packages = _read(self.output / "pyodide" / lock.LOCK)["packages"]
         for name in self.packages:
             if canonicalize_name(name) not in packages:
                 raise BuildError(
-                    f"LanewayAddon.packages: {name!r} is not in the site; add its wheel to LanewayAddon.wheels."
+                    f"LanewayAddon.packages: {name!r} is not in the site; "
+                    "add its wheel to LanewayAddon.wheels."
                 )
         settings = {
             "indexURL": f"{STATIC}/pyodide/",
             "lockFileURL": f"{STATIC}/pyodide/{lock.LOCK}",
-            "packages": [name for name in (*DEFAULT_PACKAGES, *self.packages) if canonicalize_name(name) in packages],
+            "packages": [
+                name for name in (*DEFAULT_PACKAGES, *self.packages) if canonicalize_name(name) in packages
+            ],
             "pipIndexURLs": [f"{STATIC}/simple/{index.TEMPLATE}"],
         }
         path = self.manager.output_dir / JUPYTERLITE_JSON
@@ -251,7 +265,7 @@ class LanewayAddon(BaseAddon):
         plugins = data.setdefault(LITE_PLUGIN_SETTINGS, {})
         plugins[PLUGIN] = settings | self._from_user(LITE_PLUGIN_SETTINGS, {}).get(PLUGIN, {})
         data["defaultKernelName"] = self._from_user("defaultKernelName", KERNEL)
-        path.write_text(json.dumps(config, **JSON_FMT), **UTF8)
+        path.write_text(json.dumps(config, indent=2, sort_keys=True), **UTF8)
         self.maybe_timestamp(path)
 
     def _from_user(self, key: str, default: Any) -> Any:
@@ -265,7 +279,9 @@ class LanewayAddon(BaseAddon):
             if _is_url(package["file_name"]):
                 continue
             if lock.digest(folder / package["file_name"]) != package["sha256"]:
-                raise BuildError(f"{package['file_name']} ({name}) is not what the lock says: build the site again.")
+                raise BuildError(
+                    f"{package['file_name']} ({name}) is not what the lock says: build the site again."
+                )
 
 
 def _is_url(text: str) -> bool:

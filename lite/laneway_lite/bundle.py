@@ -1,10 +1,11 @@
-"""Makes the bundle: Pyodide's core and every wheel that the kernel needs, compiled to bytecode, with their lock.
+"""Makes the bundle: Pyodide's core and every wheel that the kernel needs, compiled to bytecode, with their
+lock.
 
     python -m laneway_lite.bundle --pyodide node_modules/pyodide --laneway dist/laneway-0.1.0-py3-none-any.whl
 
-Part of the build of this distribution; a user of `laneway-lite` has the bundle already and needs neither Node nor
-the network. Wheels come from pip, pinned with hashes in `wheels.txt`; Pyodide's core is in its npm package.
-Compiled archives are kept in a cache, so that only what changed is compiled again.
+Part of the build of this distribution; a user of `laneway-lite` has the bundle already and needs neither Node
+nor the network. Wheels come from pip, pinned with hashes in `wheels.txt`; Pyodide's core is in its npm
+package. Compiled archives are kept in a cache, so that only what changed is compiled again.
 """
 
 from __future__ import annotations
@@ -61,11 +62,13 @@ def _download(info: dict[str, str], folder: Path) -> list[Path]:
         partial = folder.with_suffix(".partial")
         shutil.rmtree(partial, ignore_errors=True)
         _run(
-            [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
-            + ["--no-deps", "--require-hashes", "--only-binary", ":all:", "--implementation", "cp"]
-            + ["--python-version", f"{major}.{minor}", "--abi", f"cp{major}{minor}"]
-            + ["--platform", f"pyemscripten_{info['abi_version']}_{info['arch']}"]
-            + ["--dest", str(partial), "--requirement", str(requirements)],
+            [
+                *(sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"),
+                *("--no-deps", "--require-hashes", "--only-binary", ":all:", "--implementation", "cp"),
+                *("--python-version", f"{major}.{minor}", "--abi", f"cp{major}{minor}"),
+                *("--platform", f"pyemscripten_{info['abi_version']}_{info['arch']}"),
+                *("--dest", str(partial), "--requirement", str(requirements)),
+            ],
             "The wheels for Pyodide cannot be downloaded; is the package index reached?",
         )
         partial.rename(folder)
@@ -106,7 +109,8 @@ def _compile_in_pyodide(pyodide: Path, jobs: Sequence[tuple[Path, Path, str, boo
     plan = cache / "jobs.json"
     partial = {target: target.with_suffix(".partial") for _, target, _, _ in jobs}
     plan.write_text(
-        json.dumps([(str(path), str(partial[target]), *rest) for path, target, *rest in jobs]), encoding="utf-8"
+        json.dumps([(str(path), str(partial[target]), *rest) for path, target, *rest in jobs]),
+        encoding="utf-8",
     )
     command = [node, HERE / "compile.mjs", pyodide.resolve(), HERE / "bytecode.py", plan]
     _run([str(part) for part in command], "Pyodide could not compile the wheels.")
@@ -131,7 +135,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m laneway_lite.bundle", description="Make the bundle.")
     parser.add_argument("--pyodide", type=Path, required=True, help="folder of the npm package pyodide")
     parser.add_argument("--laneway", type=Path, required=True, help="the kernel's wheel")
-    parser.add_argument("--target", type=Path, default=HERE / "bundle", help="folder to write (default: %(default)s)")
+    parser.add_argument(
+        "--target", type=Path, default=HERE / "bundle", help="folder to write (default: %(default)s)"
+    )
     parser.add_argument("--cache", type=Path, required=True, help="folder of downloads and compiled archives")
     options = parser.parse_args()
     try:

@@ -1,12 +1,13 @@
-"""Compiles the sources of a wheel, or of Python's own library, to bytecode that lies beside them in the archive.
+"""Compiles the sources of a wheel, or of Python's own library, to bytecode that lies beside them in the
+archive.
 
-It imports the standard library only and nothing of this package, because it runs in two places: in the CPython
-that builds the bundle where that is Pyodide's own version, else inside Pyodide itself, which Node runs
-(`compile.mjs`). Bytecode is valid for one minor version of CPython only.
+It imports the standard library only and nothing of this package, because it runs in two places: in the
+CPython that builds the bundle where that is Pyodide's own version, else inside Pyodide itself, which Node
+runs (`compile.mjs`). Bytecode is valid for one minor version of CPython only.
 
-The bytecode is marked "unchecked" (PEP 552), so that Python takes it without a look at the source's date: every
-file of an unpacked archive is new. The sources stay, for tracebacks, `??` and completion; another version of
-Python compiles them as ever.
+The bytecode is marked "unchecked" (PEP 552), so that Python takes it without a look at the source's date:
+every file of an unpacked archive is new. The sources stay, for tracebacks, `??` and completion; another
+version of Python compiles them as ever.
 """
 
 import base64
@@ -25,9 +26,10 @@ EPOCH = (1980, 1, 1, 0, 0, 0)
 def compile_archive(source: Path, target: Path, directory: str, *, cached: bool) -> None:
     """Write to `target` the zip archive `source` and, for each of its modules, the bytecode.
 
-    `directory` is where the archive will lie or be unpacked; tracebacks name it. With `cached` bytecode goes into
-    `__pycache__`, as the file system wants it, else beside the source, as `zipimport` wants it. A file that is no
-    valid Python (templates, tests of a parser) is left as it is. A wheel's RECORD lists what was added.
+    `directory` is where the archive will lie or be unpacked; tracebacks name it. With `cached` bytecode goes
+    into `__pycache__`, as the file system wants it, else beside the source, as `zipimport` wants it. A file
+    that is no valid Python (templates, tests of a parser) is left as it is. A wheel's RECORD lists what was
+    added.
     """
     added: list[tuple[str, bytes]] = []
     with zipfile.ZipFile(source) as archive:
@@ -38,15 +40,15 @@ def compile_archive(source: Path, target: Path, directory: str, *, cached: bool)
             path = _cached(name) if cached else f"{name}c"
             if path not in present:
                 added.append((path, bytecode))
+    records = "".join(_record(path, bytecode) for path, bytecode in added).encode()
     target.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         for name, data in [*entries, *added]:
-            if name.endswith(".dist-info/RECORD"):
-                data += "".join(_record(path, bytecode) for path, bytecode in added).encode()
             info = zipfile.ZipInfo(name, EPOCH)
             info.compress_type = zipfile.ZIP_DEFLATED
             info.external_attr = 0o644 << 16
-            archive.writestr(info, data)
+            is_record = name.endswith(".dist-info/RECORD")
+            archive.writestr(info, data + records if is_record else data)
 
 
 def _bytecode(text: bytes, path: str) -> bytes | None:

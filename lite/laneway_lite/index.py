@@ -15,16 +15,15 @@ TEMPLATE = "{package_name}/index.html"
 
 
 def write_index(folder: Path, files: Mapping[str, tuple[str, str]]) -> None:
-    """Write the pages of the packages: by normalized name, the wheel's URL relative to `folder`, and its SHA-256.
+    """Write the pages of the packages: by normalized name, the wheel's path and its SHA-256.
 
-    An URL with a scheme is taken as it is.
+    Paths are relative to the folder that holds `folder`.
     """
-    for name, (url, sha256) in files.items():
-        link = quote(url, safe=":/+") if "://" in url else f"../{quote(url)}"
+    for name, (path, sha256) in files.items():
         page = folder / name / "index.html"
         page.parent.mkdir(parents=True, exist_ok=True)
         page.write_text(
             f"<!DOCTYPE html>\n<title>{html.escape(name)}</title>\n"
-            f'<a href="{html.escape(link)}#sha256={sha256}">{html.escape(url.rpartition("/")[2])}</a>\n',
+            f'<a href="../../{quote(path)}#sha256={sha256}">{html.escape(path.rpartition("/")[2])}</a>\n',
             encoding="utf-8",
         )

@@ -1,7 +1,9 @@
-"""Reads and writes `pyodide-lock.json`, the list of the packages that Pyodide can load, with the library pyodide-lock.
+"""Reads and writes `pyodide-lock.json`, the list of the packages that Pyodide can load, with the library
+pyodide-lock.
 
-Decides which wheels fit a Pyodide distribution and how they join the packages that it has. Runs at build time only.
-Entries of a distribution are kept as they are, field by field, since each version of Pyodide has its own.
+Decides which wheels fit a Pyodide distribution and how they join the packages that it has. Runs at build time
+only. Entries of a distribution are kept as they are, field by field, since each version of Pyodide has its
+own.
 """
 
 from __future__ import annotations
@@ -69,7 +71,8 @@ def add_wheels(lock: Lock, wheels: Iterable[Wheel], *, required: bool = True) ->
     """Return the lock with the wheels as packages; `file_name` is the wheel's bare name.
 
     A wheel replaces the distribution's package of its name. Raises `BuildError` if one does not fit, or lacks
-    something that it needs; with `required=False` such wheels are left out, and the distribution's packages stay.
+    something that it needs; with `required=False` such wheels are left out, and the distribution's packages
+    stay.
     """
     chosen = {wheel.name: wheel for wheel in wheels}
     for wheel in list(chosen.values()):
@@ -114,13 +117,17 @@ def write_lock(lock: Lock, path: Path) -> None:
 
 
 def _platform(tag: Tag, lock: Lock) -> str | None:
-    """The tag's platform in the form that pyodide-lock knows, or None if the tag does not suit the distribution."""
+    """The tag's platform in the form that pyodide-lock knows, or None if the tag does not suit the
+    distribution."""
     info = lock["info"]
     major, minor, *_ = info["python"].split(".")
     native = f"{info['platform']}_{info['arch']}"
     if tag.platform == "any":
         return "any" if tag.interpreter in (f"py{major}", f"py{major}{minor}", f"cp{major}{minor}") else None
-    names = {native, *(f"{kind}_{info.get('abi_version')}_{info['arch']}" for kind in ("pyemscripten", "pyodide"))}
+    names = {
+        native,
+        *(f"{kind}_{info.get('abi_version')}_{info['arch']}" for kind in ("pyemscripten", "pyodide")),
+    }
     return native if tag.platform in names and tag.interpreter == f"cp{major}{minor}" else None
 
 
@@ -165,7 +172,8 @@ def _unmet(lock: Lock, chosen: Mapping[str, Wheel]) -> dict[str, Requirement]:
 def _entries(lock: Lock, wheels: Iterable[Wheel]) -> dict[str, Any]:
     """The lock's entries for these wheels, made by pyodide-lock.
 
-    It expects a binary wheel to be named by Emscripten's version, as before PEP 783: it is given a copy so named.
+    It expects a binary wheel to be named by Emscripten's version, as before PEP 783: it is given a copy so
+    named.
     """
     with tempfile.TemporaryDirectory() as folder:
         copies: list[Path] = []
