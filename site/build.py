@@ -129,6 +129,7 @@ def _build_lite(output: Path, wheels: Iterable[Path]) -> None:
             "contents": [str(SITE / "notebooks")],
             "output_dir": str(output),
             "cache_dir": str(CACHE / "downloads"),
+            "no_sourcemaps": True,
             # these labextensions and no others that happen to be installed
             "federated_extensions": [str(LABEXTENSION), str(Path(sys.prefix, WIDGETS))],
             "ignore_sys_prefix": ["federated_extensions"],

@@ -94,18 +94,6 @@ def add_wheels(lock: Lock, wheels: Iterable[Wheel], *, required: bool = True) ->
     return {**lock, "packages": {**lock["packages"], **_entries(lock, chosen.values())}}
 
 
-def closure(lock: Lock, names: Iterable[str]) -> list[str]:
-    """The packages of these names and all that they depend on, sorted."""
-    found: set[str] = set()
-    queue = [canonicalize_name(name) for name in names]
-    while queue:
-        name = queue.pop()
-        if name not in found and name in lock["packages"]:
-            found.add(name)
-            queue.extend(lock["packages"][name]["depends"])
-    return sorted(found)
-
-
 def digest(path: Path) -> str:
     """SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:
