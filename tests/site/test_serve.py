@@ -7,7 +7,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Generator
 from http.client import HTTPConnection
 from pathlib import Path
 
@@ -17,7 +17,7 @@ SERVE = Path(__file__).resolve().parents[2] / "site" / "serve.py"
 
 
 @contextlib.contextmanager
-def serving(folder: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
+def serving(folder: Path, *options: str) -> Generator[tuple[subprocess.Popen[str], int]]:
     """The running server and its port."""
     process = subprocess.Popen(
         [sys.executable, SERVE, *options, folder], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
