@@ -1,0 +1,31 @@
+/**
+ * The Jupyter message as every part of this package knows it (messaging spec 5.5, "General message format").
+ * Types only; neither page nor worker.
+ */
+
+export type Channel = "shell" | "control" | "stdin" | "iopub";
+
+export const CHANNELS: readonly Channel[] = ["shell", "control", "stdin", "iopub"];
+
+export interface Header {
+  msg_id: string;
+  msg_type: string;
+  /** The sender's session: a client's in requests and replies. */
+  session: string;
+  username: string;
+  /** ISO 8601. */
+  date: string;
+  /** Version of the protocol, "5.5". */
+  version: string;
+}
+
+export interface Message {
+  channel: Channel;
+  header: Header;
+  /** Empty where no message caused this one. */
+  parent_header: Header | Record<string, never>;
+  metadata: Record<string, unknown>;
+  content: Record<string, unknown>;
+  /** Binary buffers, in order; whole `ArrayBuffer`s, so that they can be transferred. */
+  buffers: ArrayBuffer[];
+}

@@ -1,0 +1,61 @@
+/**
+ * The bridge between JavaScript and the Python kernel (`laneway.apps.browser`): each way one `Uint8Array` with the
+ * envelope, and the binary buffers beside it. No structure is ever converted, and no proxy outlives the call that
+ * made it, so that memory does not grow with the number of messages.
+ */
+
+import type { Envelope } from "../common/index.js";
+import type { PyCallable, Pyodide, PyProxy } from "./pyodide.js";
+
+/** A Python kernel that runs. */
+export interface Kernel {
+  /** Hand over a message; returns at once. Throws only when Python itself has died. */
+  receive(envelope: Envelope): void;
+  /** Ask the kernel to end. */
+  stop(): void;
+}
+
+/** What the Python kernel calls. */
+export interface KernelEvents {
+  message(envelope: Envelope): void;
+  /** Once, when it has ended. */
+  stopped(): void;
+}
+
+interface BrowserApp extends PyProxy {
+  start: PyCallable;
+}
+
+interface Handlers extends PyProxy {
+  receive: PyCallable;
+  stop: PyCallable;
+}
+
+/** Start the kernel of `laneway.apps.browser` in a Pyodide that has the package `laneway`. */
+export async function startKernel(
+  pyodide: Pyodide,
+  settings: Record<string, unknown>,
+  events: KernelEvents,
+): Promise<Kernel> {
+  const post = (message: Uint8Array, buffers: Iterable<Uint8Array>) =>
+    events.message({ message: own(message), buffers: Array.from(buffers, (buffer) => own(buffer).buffer) });
+  const app = pyodide.pyimport("laneway.apps.browser") as BrowserApp;
+  const start = app.start;
+  const starting = start(post, () => events.stopped(), settings) as Promise<Handlers> & PyProxy;
+  const handlers = await starting;
+  starting.destroy();
+  start.destroy();
+  app.destroy();
+  // kept for the kernel's whole life: reading an attribute of a proxy makes a new proxy each time
+  const { receive, stop } = handlers;
+  return {
+    receive: ({ message, buffers }) => void receive(message, buffers),
+    stop: () => void stop(),
+  };
+}
+
+/** The same bytes in a buffer that holds nothing else, so that it can be transferred. */
+function own(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  const whole = bytes.byteLength === bytes.buffer.byteLength && bytes.buffer instanceof ArrayBuffer;
+  return whole ? (bytes as Uint8Array<ArrayBuffer>) : new Uint8Array(bytes);
+}

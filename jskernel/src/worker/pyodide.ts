@@ -1,0 +1,36 @@
+/**
+ * What the worker uses of Pyodide: public API that every version from 0.27 on has, so that any Pyodide a user
+ * points at will do. Types of our own, because those of one version would not be true for the others.
+ */
+
+export interface PyProxy {
+  destroy(): void;
+}
+
+export interface PyCallable extends PyProxy {
+  (...args: unknown[]): unknown;
+}
+
+export interface Pyodide {
+  readonly version: string;
+  /** By name, what is loaded. */
+  readonly loadedPackages: Record<string, string>;
+  readonly FS: unknown;
+  readonly PATH: unknown;
+  readonly ERRNO_CODES: unknown;
+  loadPackage(
+    names: string[],
+    options: { messageCallback: (text: string) => void; errorCallback: (text: string) => void },
+  ): Promise<unknown>;
+  pyimport(module: string): PyProxy;
+  runPython(code: string): unknown;
+}
+
+export interface PyodideModule {
+  loadPyodide(options: {
+    indexURL: string;
+    lockFileURL?: string;
+    stdout: (text: string) => void;
+    stderr: (text: string) => void;
+  }): Promise<Pyodide>;
+}
