@@ -1,1 +1,2 @@
+export * from "./create-worker.js";
 export * from "./worker-transport.js";

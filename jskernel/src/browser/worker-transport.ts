@@ -28,15 +28,10 @@ export class WorkerTransport {
   #settle!: { resolve: () => void; reject: (error: Error) => void };
 
   /**
-   * Start a kernel.
-   *
-   * `worker` is a module worker that runs `serve` of `@laneway/kernel/worker`; by default the one of this package.
+   * Start a kernel in `worker`: one that `createWorker` made, or of your own that calls `serveWorker` of
+   * `@laneway/kernel/worker`. The transport owns it, and ends it.
    */
-  constructor(
-    options: StartOptions,
-    handlers: TransportHandlers,
-    worker = new Worker(new URL("../worker/main.js", import.meta.url), { type: "module" }),
-  ) {
+  constructor(worker: Worker, options: StartOptions, handlers: TransportHandlers) {
     this.#worker = worker;
     this.#handlers = handlers;
     this.ready = new Promise((resolve, reject) => (this.#settle = { resolve, reject }));
