@@ -5,7 +5,7 @@
 
 import { KernelError } from "../common/index.js";
 import type { Progress, StartOptions } from "../common/index.js";
-import { startKernel } from "./bridge.js";
+import { importKernel, startKernel } from "./bridge.js";
 import type { Kernel, KernelEvents } from "./bridge.js";
 import type { Pyodide, PyodideModule } from "./pyodide.js";
 
@@ -34,13 +34,14 @@ export async function boot<Options extends StartOptions>(
   );
   await loadPackages(pyodide, options.packages ?? ["laneway"], events);
   events.progress({ phase: "kernel", text: "Starting the kernel" });
+  const failure =
+    "The Python kernel did not start; is the package laneway among those to load, and does it suit this Pyodide?";
+  // imported before the embedder comes, whose files may be slow and would be searched for every module
+  const app = await attempt(failure, () => importKernel(pyodide));
   await attempt("The kernel's surroundings could not be prepared.", () =>
     hooks.afterLoad?.(pyodide, options),
   );
-  return await attempt(
-    "The Python kernel did not start; is the package laneway among those to load, and does it suit this Pyodide?",
-    () => startKernel(pyodide, options.settings ?? {}, events),
-  );
+  return await attempt(failure, () => startKernel(pyodide, app, options.settings ?? {}, events));
 }
 
 function checkedIndexURL(options: StartOptions): string {

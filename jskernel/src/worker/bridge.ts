@@ -9,20 +9,23 @@ import type { PyCallable, Pyodide, PyProxy } from "./pyodide.js";
 
 /** A Python kernel that runs. */
 export interface Kernel {
-  /** Hand over a message; returns at once. Throws only when Python itself has died. */
+  /** Hand over a message; returns at once. */
   receive(envelope: Envelope): void;
   /** Ask the kernel to end. */
   stop(): void;
 }
 
-/** What the Python kernel calls. */
+/** What comes of the Python kernel. */
 export interface KernelEvents {
   message(envelope: Envelope): void;
   /** Once, when it has ended. */
   stopped(): void;
+  /** Python itself has died: memory is exhausted, for example. */
+  died(error: unknown): void;
 }
 
-interface BrowserApp extends PyProxy {
+/** The module `laneway.apps.browser`. */
+export interface BrowserApp extends PyProxy {
   start: PyCallable;
 }
 
@@ -31,15 +34,21 @@ interface Handlers extends PyProxy {
   stop: PyCallable;
 }
 
-/** Start the kernel of `laneway.apps.browser` in a Pyodide that has the package `laneway`. */
+/** Import the kernel, in a Pyodide that has the package `laneway`. */
+export function importKernel(pyodide: Pyodide): BrowserApp {
+  return pyodide.pyimport("laneway.apps.browser") as BrowserApp;
+}
+
+/** Start the kernel; `app` is used up. */
 export async function startKernel(
   pyodide: Pyodide,
+  app: BrowserApp,
   settings: Record<string, unknown>,
   events: KernelEvents,
 ): Promise<Kernel> {
   const post = (message: Uint8Array, buffers: Iterable<Uint8Array>) =>
     events.message({ message: own(message), buffers: Array.from(buffers, (buffer) => own(buffer).buffer) });
-  const app = pyodide.pyimport("laneway.apps.browser") as BrowserApp;
+  if (pyodide._api) pyodide._api.on_fatal = (error) => events.died(error);
   const start = app.start;
   const starting = start(post, () => events.stopped(), settings) as Promise<Handlers> & PyProxy;
   const handlers = await starting;
@@ -49,7 +58,14 @@ export async function startKernel(
   // kept for the kernel's whole life: reading an attribute of a proxy makes a new proxy each time
   const { receive, stop } = handlers;
   return {
-    receive: ({ message, buffers }) => void receive(message, buffers),
+    receive: ({ message, buffers }) => {
+      try {
+        receive(message, buffers);
+      } catch (error) {
+        // bad messages are Python's to answer: what is thrown here is the end of Python itself
+        events.died(error);
+      }
+    },
     stop: () => void stop(),
   };
 }

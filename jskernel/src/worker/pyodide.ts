@@ -1,5 +1,5 @@
 /**
- * What the worker uses of Pyodide: public API that every version from 0.27 on has, so that any Pyodide a user
+ * What the worker uses of Pyodide: API that every version from 0.27 on has, so that any Pyodide a user
  * points at will do. Types of our own, because those of one version would not be true for the others.
  */
 
@@ -24,6 +24,8 @@ export interface Pyodide {
   ): Promise<unknown>;
   pyimport(module: string): PyProxy;
   runPython(code: string): unknown;
+  /** Private, but in every version so far: tells of a fatal error, which else only the next call would meet. */
+  readonly _api?: { on_fatal?: (error: unknown) => void };
 }
 
 export interface PyodideModule {

@@ -47,23 +47,15 @@ export function serve<Options extends StartOptions>(
         message: (envelope) =>
           post({ type: "message", ...envelope }, [envelope.message.buffer, ...envelope.buffers]),
         stopped: () => end({ type: "stopped" }),
+        died: (error) => fail(`Python has stopped for good; restart the kernel.\n${String(error)}`),
       },
       hooks,
     );
     kernel = started;
     state = "running";
     post({ type: "ready" });
-    for (const envelope of waiting.splice(0)) receive(started, envelope);
+    for (const envelope of waiting.splice(0)) started.receive(envelope);
     if (stopAsked) started.stop();
-  };
-
-  const receive = (to: Kernel, envelope: Envelope) => {
-    try {
-      to.receive(envelope);
-    } catch (error) {
-      // bad messages are Python's to answer: what is thrown here is the end of Python itself
-      fail(`Python has stopped for good; restart the kernel.\n${String(error)}`);
-    }
   };
 
   return (message) => {
@@ -73,7 +65,7 @@ export function serve<Options extends StartOptions>(
         if (state === "new") void start(message.options as Options).catch(fail);
         break;
       case "message":
-        if (kernel) receive(kernel, message);
+        if (kernel) kernel.receive(message);
         else waiting.push(message);
         break;
       case "stop":

@@ -1,7 +1,11 @@
 // The bridge against a real Pyodide; the Python end is a package of a few lines that answers what it is sent.
 import assert from "node:assert/strict";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { test } from "node:test";
+import { loadPyodide } from "pyodide";
 import type { FromWorker, ToWorker } from "@laneway/kernel";
 import { serve } from "@laneway/kernel/worker";
 import type { BootHooks, Pyodide } from "@laneway/kernel/worker";
@@ -9,10 +13,6 @@ import type { BootHooks, Pyodide } from "@laneway/kernel/worker";
 const indexURL = fileURLToPath(new URL(".", import.meta.resolve("pyodide")));
 
 const ECHO = `
-import pathlib, sys
-folder = pathlib.Path("/lib/echo/laneway/apps")
-folder.mkdir(parents=True)
-(folder / "browser.py").write_text('''
 from types import SimpleNamespace
 from pyodide.ffi import to_js
 
@@ -23,21 +23,36 @@ async def start(post, stopped, settings):
             raise RuntimeError("died")
         post(to_js(data), to_js([buffer.to_bytes() for buffer in buffers]))
     return SimpleNamespace(receive=receive, stop=lambda: stopped())
-''')
-sys.path.insert(0, "/lib/echo")
 `;
+const PACK = `
+import zipfile
+with zipfile.ZipFile("/tmp/wheel", "w") as wheel:
+    wheel.writestr("laneway/apps/browser.py", source)
+    wheel.writestr("laneway-0.dist-info/METADATA", "Metadata-Version: 2.1\\nName: laneway\\nVersion: 0\\n")
+    wheel.writestr("laneway-0.dist-info/WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
+`;
+
+const folder = await mkdtemp(join(tmpdir(), "laneway-"));
+const wheel = join(folder, "laneway-0-py3-none-any.whl");
+
+before(async () => {
+  const pyodide = await loadPyodide({ indexURL });
+  pyodide.runPython(`source = ${JSON.stringify(ECHO)}\n${PACK}`);
+  const files = pyodide.FS as { readFile(path: string): Uint8Array };
+  await writeFile(wheel, files.readFile("/tmp/wheel"));
+});
+after(() => rm(folder, { recursive: true }));
 
 class Page {
   received: FromWorker[] = [];
   pyodide: Pyodide | undefined;
   send: (message: ToWorker) => void;
-  #wanted: { type: FromWorker["type"]; count: number; resolve: () => void } | undefined;
+  #wanted:
+    | { type: FromWorker["type"]; count: number; resolve: () => void; reject: (error: Error) => void }
+    | undefined;
 
   constructor(hooks: BootHooks = {}) {
-    const afterLoad = (pyodide: Pyodide) => {
-      this.pyodide = pyodide;
-      pyodide.runPython(ECHO);
-    };
+    const afterLoad = (pyodide: Pyodide) => void (this.pyodide = pyodide);
     this.send = serve(
       { post: (message, transfer) => this.#receive(structuredClone(message, { transfer })) },
       { afterLoad, ...hooks },
@@ -45,7 +60,7 @@ class Page {
   }
 
   start(): void {
-    this.send({ type: "start", options: { indexURL, packages: [] } });
+    this.send({ type: "start", options: { indexURL, packages: [wheel] } });
   }
 
   say(text: string, buffers: ArrayBuffer[] = []): void {
@@ -53,8 +68,8 @@ class Page {
   }
 
   async wait(type: FromWorker["type"], count = 1): Promise<void> {
-    await new Promise<void>((resolve) => {
-      this.#wanted = { type, count, resolve };
+    await new Promise<void>((resolve, reject) => {
+      this.#wanted = { type, count, resolve, reject };
       this.#check();
     });
   }
@@ -72,8 +87,11 @@ class Page {
 
   #check(): void {
     const wanted = this.#wanted;
+    const last = this.received.at(-1);
     if (wanted && this.received.filter(({ type }) => type === wanted.type).length >= wanted.count) {
       wanted.resolve();
+    } else if (last?.type === "failed") {
+      wanted?.reject(new Error(last.error));
     }
   }
 }
@@ -107,7 +125,7 @@ void test("memory does not grow with the number of messages", async () => {
   await page.wait("ready");
   const used = () => {
     page.pyodide?.runPython("import gc; gc.collect()");
-    return page.pyodide?.runPython("sys.getallocatedblocks()") as number;
+    return page.pyodide?.runPython("import sys; sys.getallocatedblocks()") as number;
   };
   const exchange = () => {
     for (let i = 0; i < 10_000; i++) page.say("x".repeat(1000), [new ArrayBuffer(1000)]);
