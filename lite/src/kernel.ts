@@ -31,6 +31,7 @@ export class LanewayKernel implements IKernel {
   #sessions = new Set<string>();
   /** Requests without a reply, by msg_id. */
   #pending = new Map<string, KernelMessage.IMessage>();
+  /** Why there is no kernel any more: a sentence, then lines with details. */
   #failure = "";
 
   constructor(options: IKernel.IOptions, worker: Worker, start: LiteStartOptions, notice: StartNotice) {
@@ -44,7 +45,7 @@ export class LanewayKernel implements IKernel {
       onProgress: (progress) => notice.show(progress),
       onStatus: (status, error) => {
         if (status === "ready") notice.close();
-        else if (!this.#isDisposed) this.#end(error ?? "The kernel has ended.", status === "failed");
+        else if (!this.#isDisposed) this.#end(error);
       },
     });
   }
@@ -125,15 +126,16 @@ export class LanewayKernel implements IKernel {
     return taken;
   }
 
-  /** The kernel does not run any more: nobody may wait for it. */
-  #end(error: string, failed: boolean): void {
+  /**
+   * The kernel does not run any more, but for JupyterLite it stays: all that is asked is answered with an error, and a
+   * restart makes a new one. (JupyterLab refuses to restart a kernel whose status is "dead".)
+   */
+  #end(error = "The kernel has ended; restart it."): void {
     this.#failure = error;
-    const [sentence = error] = error.split("\n");
+    const [sentence = ""] = error.split("\n");
     console.error(`Laneway: ${error}`);
-    if (failed) this.#notice.fail(sentence);
+    this.#notice.fail(sentence);
     this.#answerPending();
-    this.#send(this.#compose("iopub", "status", { execution_state: "dead" }, {}));
-    if (!failed) this.dispose();
   }
 
   #answerPending(): void {
