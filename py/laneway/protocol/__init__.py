@@ -1,0 +1,1 @@
+"""The protocol: pure decisions, stdlib only. Start with `routes.py`, then `kernel.py`."""
