@@ -1,4 +1,5 @@
-"""What the core asks its host to do. The host performs effects in order; each `Start` is answered by exactly one `finished`.
+"""What the core asks its host to do. The host performs effects in order; each `Start` is answered by exactly
+one `finished`.
 
 Pure data.
 """
@@ -27,7 +28,9 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
-    """Interrupt `job`: a KeyboardInterrupt in its code. Valid from its Start on, and harmless once it has finished."""
+    """Interrupt `job`: a KeyboardInterrupt in its code. Valid from its Start on, and harmless once it has
+    finished.
+    """
 
     job: Job
 

@@ -1,6 +1,7 @@
 """The exceptions of Laneway. Each message says what went wrong and what to do.
 
-Imports nothing. `LocalProtocolError` means that our own side broke a rule, `RemoteProtocolError` that the other side did.
+Imports nothing. `LocalProtocolError` means that our own side broke a rule, `RemoteProtocolError` that the
+other side did.
 """
 
 
@@ -21,10 +22,10 @@ class RemoteProtocolError(ProtocolError):
 
 
 class SignatureError(RemoteProtocolError):
-    """A message's HMAC signature is missing, wrong, or was seen before."""
+    """A message's HMAC signature is missing or wrong."""
 
 
-class StdinNotAvailable(LocalProtocolError):
+class StdinNotAvailableError(LocalProtocolError):
     """`input()` was called where nobody can be asked."""
 
 

@@ -1,10 +1,12 @@
 """KernelProtocol: the decisions of a kernel, and nothing else.
 
-Messages and events go in, effects come out (`effects()`). It decides what each request waits for, who is busy and idle, what an error or an interrupt
-touches, whom an answer belongs to. It knows no thread, no clock, no event loop; a host guards it and performs its effects.
+Messages and events go in, effects come out (`effects()`). It decides what each request waits for, who is busy
+and idle, what an error or an interrupt touches, whom an answer belongs to. It knows no thread, no clock, no
+event loop; a host guards it and performs its effects.
 
-Every request that is accepted gets exactly one reply (where its type has one) and exactly one busy and idle, whatever happens.
-Imports: stdlib and `protocol/` only. Source: Jupyter messaging spec 5.5, JEP 65 (iopub_welcome), JEP 91 (subshells).
+Every request that is accepted gets exactly one reply (where its type has one) and exactly one busy and idle,
+whatever happens. Imports: stdlib and `protocol/` only. Source: Jupyter messaging spec 5.5, JEP 65
+(iopub_welcome), JEP 91 (subshells).
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .effects import Answer, Cancel, CloseSubshell, Effect, OpenSubshell, Send, Start, Stop
-from .errors import LocalProtocolError, RemoteProtocolError, StdinNotAvailable
+from .errors import LocalProtocolError, RemoteProtocolError, StdinNotAvailableError
 from .lanes import Job, Lane, LaneKey, Mode, run_mode
 from .message import (
     PROTOCOL_VERSION,
@@ -31,8 +33,8 @@ from .routes import ROUTES, Family, Route
 class KernelProtocol:
     """The kernel's side of the protocol.
 
-    `info` is the content of kernel_info_reply but for `status` and `protocol_version`. `modes` are the run modes that the host can carry out.
-    Not thread-safe: the host guards it.
+    `info` is the content of kernel_info_reply but for `status` and `protocol_version`. `modes` are the run
+    modes that the host can carry out. Not thread-safe: the host guards it.
     """
 
     def __init__(
@@ -104,7 +106,9 @@ class KernelProtocol:
         metadata: dict[str, Any] | None = None,
         buffers: Sequence[Any] = (),
     ) -> None:
-        """Send output on iopub in the name of `parent`, which may have finished long ago (a background task prints)."""
+        """Send output on iopub in the name of `parent`, which may have finished long ago (a background task
+        prints).
+        """
         self._effects.append(
             Send(
                 Message(
@@ -119,15 +123,19 @@ class KernelProtocol:
         )
 
     def ask(self, parent: Message | None, prompt: str, password: bool) -> str:
-        """Ask the client that sent `parent` for a line of text; returns the id that the `Answer` effect will carry.
+        """Ask the client that sent `parent` for a line of text; returns the id that the `Answer` effect will
+        carry.
 
-        Raises StdinNotAvailable where the cell is not running any more or its client takes no questions (`allow_stdin` false).
+        Raises StdinNotAvailableError where the cell is not running any more or its client takes no questions
+        (`allow_stdin` false).
         """
         job = self._running.get(parent.msg_id) if parent else None
         if job is None:
-            raise StdinNotAvailable("input() needs a running cell: the cell that asks has already finished.")
+            raise StdinNotAvailableError(
+                "input() needs a running cell: the cell that asks has already finished."
+            )
         if not job.request.content.get("allow_stdin", False):
-            raise StdinNotAvailable(
+            raise StdinNotAvailableError(
                 "input() is not available: the client that sent this cell takes no questions "
                 "(allow_stdin is false)."
             )
@@ -141,12 +149,16 @@ class KernelProtocol:
         return header["msg_id"]
 
     def finished(self, job: Job, reply: Content | None) -> None:
-        """`job` has ended. `reply` is the content of its reply (None for families without one). Exactly once per Start."""
+        """`job` has ended. `reply` is the content of its reply (None for families without one). Exactly once
+        per Start.
+        """
         if self._running.pop(job.id, None) is not job:
             raise LocalProtocolError(f"Job {job.id} finished twice, or never started.")
         self._asks = {ask_id: asker for ask_id, asker in self._asks.items() if asker is not job}
         if job.route.replies:
-            content = reply if reply is not None else error_content("KernelError", "The kernel gave no reply.")
+            content = (
+                reply if reply is not None else error_content("KernelError", "The kernel gave no reply.")
+            )
             self._reply(job.request, content, started=job.started)
         self._status(job.request, "idle")
         lane = self._lanes[job.key]
@@ -158,7 +170,9 @@ class KernelProtocol:
         self._close_idle_subshell(job.key.subshell_id)
 
     def interrupt(self, msg_id: str | None = None) -> None:
-        """Interrupt every running cell, or the one cell `msg_id`: running it gets a KeyboardInterrupt, queued it is aborted, finished nothing happens."""
+        """Interrupt every running cell, or the one cell `msg_id`: running it gets a KeyboardInterrupt, queued
+        it is aborted, finished nothing happens.
+        """
         for job in list(self._running.values()):
             if job.key.family is Family.EXECUTE and msg_id in (None, job.id):
                 self._effects.append(Cancel(job))
@@ -253,7 +267,8 @@ class KernelProtocol:
             content = self._core[message.msg_type](message)
         except RemoteProtocolError as error:
             content = as_error(error)
-        # The answer comes before what it brings about: a client learns that its interrupt was taken before the cell's own reply.
+        # The answer comes before what it brings about: a client learns that its interrupt was taken before
+        # the cell's own reply.
         consequences = self._effects[effects:]
         del self._effects[effects:]
         self._reply(message, content)
@@ -278,7 +293,9 @@ class KernelProtocol:
         return content
 
     def _debug(self, message: Message) -> Content:
-        """The content is a Debug Adapter Protocol request, so the answer is a DAP response (messaging spec, "Debug request")."""
+        """The content is a Debug Adapter Protocol request, so the answer is a DAP response (messaging spec,
+        "Debug request").
+        """
         return {
             "type": "response",
             "request_seq": message.content.get("seq", 0),
@@ -308,7 +325,10 @@ class KernelProtocol:
         return {"status": "ok"}
 
     def _list_subshells(self, _message: Message) -> Content:
-        return {"status": "ok", "subshell_id": [id_ for id_, closing in self._subshells.items() if not closing]}
+        return {
+            "status": "ok",
+            "subshell_id": [id_ for id_, closing in self._subshells.items() if not closing],
+        }
 
     def _close_idle_subshell(self, subshell_id: str | None) -> None:
         if subshell_id is None or not self._subshells.get(subshell_id, False):
@@ -320,7 +340,9 @@ class KernelProtocol:
             self._effects.append(CloseSubshell(subshell_id))
 
     def _input_reply(self, message: Message) -> None:
-        """Find the question: by the input_request's id, by the cell's id, or, for clients that name no parent, the oldest question to the same client."""
+        """Find the question: by the input_request's id, by the cell's id, or, for clients that name no
+        parent, the oldest question to the same client.
+        """
         parent = message.parent_id
         for ask_id, job in self._asks.items():
             by_route = parent is None and job.request.header.get("session") == message.header.get("session")

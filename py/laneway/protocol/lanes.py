@@ -1,6 +1,7 @@
 """Lanes, jobs and run modes: what waits behind what.
 
-Pure: stdlib only, no clock, no threads. A serial lane runs one job at a time in order of arrival; a job in mode `task` never enters a queue.
+Pure: stdlib only, no clock, no threads. A serial lane runs one job at a time in order of arrival; a job in
+mode `task` never enters a queue.
 """
 
 from __future__ import annotations
@@ -62,8 +63,9 @@ _FIRST_LINE = re.compile(r"(?:# |%%)(queue|task|thread)[ \t]*(?:\n|$)")
 def run_mode(request: Message) -> Mode:
     """The mode that an execute_request asks for.
 
-    In order of precedence: request metadata `{"laneway": {"mode": "task"}}`; a first line that is exactly `# task` or `%%task` (likewise queue and thread);
-    a cell tag of that name (`metadata.tags`). Anything else in a first line is ordinary code.
+    In order of precedence: request metadata `{"laneway": {"mode": "task"}}`; a first line that is exactly `#
+    task` or `%%task` (likewise queue and thread); a cell tag of that name (`metadata.tags`). Anything else in
+    a first line is ordinary code.
 
     Raises RemoteProtocolError where the metadata names a mode that does not exist.
     """

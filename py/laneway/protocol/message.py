@@ -28,7 +28,9 @@ class Channel(StrEnum):
 
 @dataclass(slots=True, eq=False)
 class Message:
-    """One message. `route` is the transport's token for the peer (ZMQ identities, say): copied to replies, never read by the core."""
+    """One message. `route` is the transport's token for the peer (ZMQ identities, say): copied to replies,
+    never read by the core.
+    """
 
     channel: Channel
     header: dict[str, Any]
@@ -63,7 +65,8 @@ class Message:
 class Stamp:
     """Makes headers for one session.
 
-    `new_id` gives unique strings and `now` ISO 8601 dates with time zone; both are injected so that a transcript can be reproduced.
+    `new_id` gives unique strings and `now` ISO 8601 dates with time zone; both are injected so that a
+    transcript can be reproduced.
     """
 
     session: str

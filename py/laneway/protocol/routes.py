@@ -1,7 +1,8 @@
 """THE table: where each message goes. Read this file first.
 
-A request is looked up by (channel, msg_type). Its `Route` says which family of lanes it joins, whether that lane runs one job at a time, and what its content must hold.
-`CORE` requests are answered by the protocol core itself and never wait for anything. All other families are run by a host:
+A request is looked up by (channel, msg_type). Its `Route` says which family of lanes it joins, whether that
+lane runs one job at a time, and what its content must hold. `CORE` requests are answered by the protocol core
+itself and never wait for anything. All other families are run by a host:
 
     family          who runs it                                  may wait for user code?
     EXECUTE         the shell's (or the control) thread          it is user code
@@ -19,7 +20,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from .message import Channel, Content
+from .message import Channel
 
 
 class Family(StrEnum):
@@ -45,7 +46,7 @@ class Route:
     def problem(self, msg_type: str, content: Any) -> str | None:
         """What is wrong with `content`, as a sentence, or None."""
         if not isinstance(content, dict):
-            return f"The content of {msg_type} must be an object, not {_JSON_NAMES.get(type(content), 'something else')}."
+            return f"The content of {msg_type} must be an object, not {_json_name(content)}."
         for name, kind in self.required.items():
             if name not in content:
                 return f"The content of {msg_type} lacks the field {name!r}."
@@ -58,7 +59,7 @@ class Route:
         return None
 
 
-_JSON_NAMES = {
+_JSON_NAMES: dict[type, str] = {
     str: "a string",
     int: "an integer",
     float: "a number",
@@ -70,8 +71,11 @@ _JSON_NAMES = {
 
 
 def _wrong_type(msg_type: str, name: str, kind: type, value: object) -> str:
-    got = _JSON_NAMES.get(type(value), type(value).__name__)
-    return f"The field {name!r} of {msg_type} must be {_JSON_NAMES[kind]}, not {got}."
+    return f"The field {name!r} of {msg_type} must be {_JSON_NAMES[kind]}, not {_json_name(value)}."
+
+
+def _json_name(value: object) -> str:
+    return _JSON_NAMES.get(type(value), type(value).__name__)
 
 
 _EXECUTE = Route(

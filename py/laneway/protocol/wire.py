@@ -1,0 +1,162 @@
+"""Messages as bytes: pure codecs, parameterised by how JSON is written and read.
+
+- `ZmqCodec`: multipart frames with an HMAC signature (messaging spec, "The Wire Protocol").
+- `encode_envelope`/`decode_envelope`: one JSON object, binary buffers beside it: what crosses between a page
+  and its worker.
+
+Decoding raises RemoteProtocolError with a sentence that says what is wrong; it raises nothing else, whatever
+the bytes. Stdlib only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from .errors import RemoteProtocolError, SettingsError, SignatureError
+from .message import Channel, Message
+
+DELIMITER = b"<IDS|MSG>"
+
+
+class Json(NamedTuple):
+    """How to write and read JSON: UTF-8, strict on the way out (no NaN)."""
+
+    dumps: Callable[[Any], bytes]
+    loads: Callable[[bytes], Any]
+
+
+class ZmqCodec:
+    """Frames `[*identities, DELIMITER, signature, header, parent_header, metadata, content, *buffers]`.
+
+    `key` signs with `signature_scheme` (as in a connection file, "hmac-sha256" say); an empty key means
+    unsigned. `Message.route` is the tuple of identities; on iopub it is the topic.
+    """
+
+    def __init__(self, json: Json, key: bytes = b"", signature_scheme: str = "hmac-sha256") -> None:
+        name = signature_scheme.removeprefix("hmac-")
+        if name not in hashlib.algorithms_available or name == signature_scheme:
+            raise SettingsError(
+                f"The signature scheme {signature_scheme!r} is unknown; "
+                "use 'hmac-' and the name of a hash, as in 'hmac-sha256'."
+            )
+        self._json = json
+        self._hmac = hmac.new(key, digestmod=name) if key else None
+
+    def encode(self, message: Message) -> list[Any]:
+        """The frames of `message`. Raises TypeError where it has no JSON form."""
+        dumps = self._json.dumps
+        parts = [
+            dumps(message.header),
+            dumps(message.parent_header),
+            dumps(message.metadata),
+            dumps(message.content),
+        ]
+        return [*(message.route or ()), DELIMITER, self._sign(parts), *parts, *message.buffers]
+
+    def decode(self, channel: Channel, frames: Sequence[Any]) -> Message:
+        """The message in `frames` (bytes-like)."""
+        parts = [bytes(frame) for frame in frames[: _position(frames) + 6]]
+        delimiter = _position(frames)
+        if len(parts) < delimiter + 6:
+            raise RemoteProtocolError(
+                f"A message has {len(frames) - delimiter - 1} frames after its delimiter; it needs 5."
+            )
+        signature, signed = parts[delimiter + 1], parts[delimiter + 2 :]
+        if self._hmac is not None and not hmac.compare_digest(signature, self._sign(signed)):
+            raise SignatureError("The signature of a message is wrong; its sender may have another key.")
+        header, parent_header, metadata, content = (_loads(self._json, part) for part in signed)
+        return _message(
+            channel,
+            header,
+            parent_header,
+            metadata,
+            content,
+            frames[delimiter + 6 :],
+            tuple(parts[:delimiter]),
+        )
+
+    def _sign(self, parts: Sequence[bytes]) -> bytes:
+        if self._hmac is None:
+            return b""
+        signature = self._hmac.copy()
+        for part in parts:
+            signature.update(part)
+        return signature.hexdigest().encode()
+
+
+def encode_envelope(json: Json, message: Message) -> bytes:
+    """`message` as one JSON object of its channel, header, parent_header, metadata and content; its buffers
+    travel beside it.
+
+    Raises TypeError where the message has no JSON form.
+    """
+    return json.dumps(
+        {
+            "channel": message.channel,
+            "header": message.header,
+            "parent_header": message.parent_header,
+            "metadata": message.metadata,
+            "content": message.content,
+        }
+    )
+
+
+def decode_envelope(json: Json, envelope: bytes, buffers: Sequence[Any] = ()) -> Message:
+    """The message in `envelope`, with `buffers`."""
+    fields = _loads(json, envelope)
+    if not isinstance(fields, dict):
+        raise RemoteProtocolError(f"An envelope must be a JSON object, not {type(fields).__name__}.")
+    try:
+        channel = Channel(fields.get("channel", ""))
+    except ValueError:
+        raise RemoteProtocolError(
+            f"The channel of a message must be one of {', '.join(Channel)}, not {fields.get('channel')!r}."
+        ) from None
+    return _message(
+        channel,
+        fields.get("header"),
+        fields.get("parent_header"),
+        fields.get("metadata"),
+        fields.get("content"),
+        buffers,
+        None,
+    )
+
+
+def _position(frames: Sequence[Any]) -> int:
+    for position, frame in enumerate(frames):
+        if frame == DELIMITER:
+            return position
+    raise RemoteProtocolError("A message has no delimiter frame; it was not sent by a Jupyter client.")
+
+
+def _loads(json: Json, part: bytes) -> Any:
+    try:
+        return json.loads(part)
+    except (ValueError, RecursionError) as error:
+        raise RemoteProtocolError(f"A part of a message is not JSON: {error}") from None
+
+
+def _message(
+    channel: Channel,
+    header: Any,
+    parent_header: Any,
+    metadata: Any,
+    content: Any,
+    buffers: Sequence[Any],
+    route: Any,
+) -> Message:
+    if not isinstance(header, dict):
+        raise RemoteProtocolError("The header of a message must be an object.")
+    for name in ("msg_id", "msg_type"):
+        if not isinstance(header.get(name), str):
+            raise RemoteProtocolError(f"The header of a message needs the field {name!r}, a string.")
+    if not isinstance(header.get("subshell_id"), str | None):
+        raise RemoteProtocolError("The field 'subshell_id' of a header must be a string or null.")
+    for name, value in (("parent_header", parent_header), ("metadata", metadata)):
+        if not isinstance(value, dict | None):
+            raise RemoteProtocolError(f"The {name} of a message must be an object.")
+    return Message(channel, header, parent_header or {}, metadata or {}, content, buffers, route)

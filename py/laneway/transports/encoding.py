@@ -1,0 +1,105 @@
+"""JSON for every transport: orjson where it is installed, else msgspec, else the standard library.
+
+Whichever it is, the same things hold. Out: strict UTF-8 JSON; NaN and infinities become null; what the
+field's clients send in content (dates, bytes, numbers of other libraries, sets, generators) has a form;
+anything else is a TypeError. In: NaN, infinities and lone surrogates are understood as Python's json does.
+"""
+
+from __future__ import annotations
+
+import base64
+import importlib
+import json
+import math
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date
+from numbers import Integral, Real
+from typing import Any
+
+from ..protocol.wire import Json
+
+
+def json_codec() -> Json:
+    """The fastest codec that is installed."""
+    for make in (_orjson, _msgspec):
+        try:
+            dumps, loads = make()
+        except ImportError:
+            continue
+        return Json(_or_stdlib(dumps, _dumps), _or_stdlib(loads, _loads))
+    return Json(_dumps, _loads)
+
+
+def _orjson() -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
+    orjson = importlib.import_module("orjson")
+    options = orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
+    return lambda value: orjson.dumps(value, _default, options), orjson.loads
+
+
+def _msgspec() -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
+    msgspec = importlib.import_module("msgspec")
+    return msgspec.json.Encoder(enc_hook=_default).encode, msgspec.json.Decoder().decode
+
+
+def _or_stdlib(fast: Callable[[Any], Any], careful: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """`fast`, and where it refuses (a lone surrogate, NaN on the way in, a deep nesting), the standard
+    library's verdict.
+    """
+
+    def convert(value: Any) -> Any:
+        try:
+            return fast(value)
+        except (ValueError, TypeError, RecursionError, OverflowError):
+            return careful(value)
+
+    return convert
+
+
+def _loads(data: bytes) -> Any:
+    return json.loads(data)
+
+
+def _dumps(value: Any) -> bytes:
+    try:
+        return json.dumps(_plain(value), ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode()
+    except RecursionError:
+        raise TypeError("The content of a message is nested too deeply, or contains itself.") from None
+
+
+def _plain(value: Any) -> Any:
+    """`value` made of what JSON has."""
+    if value is None or isinstance(value, bool | str):
+        return str(value) if isinstance(value, str) else value
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {_key(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return _plain(_default(value))
+
+
+def _key(key: Any) -> str:
+    if isinstance(key, str):
+        return str(key)
+    return json.dumps(_plain(key))
+
+
+def _default(value: Any) -> Any:
+    """A JSON form for a value that has none of its own; TypeError where there is none."""
+    if isinstance(value, Integral):
+        return int(value)
+    if isinstance(value, Real):
+        number = float(value)
+        return number if math.isfinite(number) else None
+    if isinstance(value, bytes | bytearray | memoryview):
+        return base64.b64encode(value).decode("ascii")
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Mapping):
+        return {_key(key): item for key, item in value.items()}
+    if isinstance(value, Iterable):
+        return list(value)
+    raise TypeError(f"A {type(value).__name__} cannot be sent in a message; it has no JSON form.")
