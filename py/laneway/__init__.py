@@ -1,1 +1,51 @@
+"""Laneway: a Python kernel for Jupyter in which no message waits behind another that it does not depend on.
 
+    protocol/ decides · hosts/ run · interpreter/ executes user code · transports/ carry · apps/ join them ·
+    client/ asks
+
+Where does a message go? `protocol/routes.py`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .apps.callback import Handlers, start_callback_kernel
+    from .apps.in_process import in_process
+    from .client.client import Client, ExecResult, Execution
+    from .client.launch import connect, launch
+    from .protocol.errors import KernelError
+
+__version__ = "0.1.0"
+__all__ = [
+    "Client",
+    "ExecResult",
+    "Execution",
+    "Handlers",
+    "KernelError",
+    "connect",
+    "in_process",
+    "launch",
+    "start_callback_kernel",
+]
+
+_HOMES = {
+    "Client": "client.client",
+    "ExecResult": "client.client",
+    "Execution": "client.client",
+    "Handlers": "apps.callback",
+    "KernelError": "protocol.errors",
+    "connect": "client.launch",
+    "in_process": "apps.in_process",
+    "launch": "client.launch",
+    "start_callback_kernel": "apps.callback",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Public names are imported when they are first used: a client needs no IPython, and a kernel no client."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)

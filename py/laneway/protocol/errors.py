@@ -1,8 +1,13 @@
 """The exceptions of Laneway. Each message says what went wrong and what to do.
 
-Imports nothing. `LocalProtocolError` means that our own side broke a rule, `RemoteProtocolError` that the
+Stdlib only. `LocalProtocolError` means that our own side broke a rule, `RemoteProtocolError` that the
 other side did.
 """
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
 
 
 class KernelError(Exception):
@@ -35,3 +40,49 @@ class ClosedError(KernelError):
 
 class SettingsError(KernelError):
     """A setting is unknown or has a value that cannot be used."""
+
+
+class ClientClosedError(ClosedError):
+    """The client was closed while this call was pending, or before it was made."""
+
+
+class KernelDiedError(KernelError):
+    """The kernel has ended by itself. `exit_code` and `signal` are known for a process of this machine;
+    `outputs` are those so far.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        exit_code: int | None = None,
+        signal: int | None = None,
+        outputs: Sequence[Any] = (),
+    ) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+        self.signal = signal
+        self.outputs = outputs
+
+
+class KernelRestartedError(KernelError):
+    """The kernel was restarted while this call was pending. `outputs` are those so far."""
+
+    def __init__(self, message: str, *, outputs: Sequence[Any] = ()) -> None:
+        super().__init__(message)
+        self.outputs = outputs
+
+
+class KernelTimeoutError(KernelError, TimeoutError):
+    """A call has not ended in the time given.
+
+    `request` is its msg_type, `phase` one of `queued`, `running`, `awaiting stdin`, `awaiting idle`,
+    `elapsed` in seconds; `outputs` are those so far.
+    """
+
+    def __init__(self, request: str, phase: str, elapsed: float, outputs: Sequence[Any] = ()) -> None:
+        super().__init__(f"{request} has not ended after {elapsed:.3g} s; it was {phase}.")
+        self.request = request
+        self.phase = phase
+        self.elapsed = elapsed
+        self.outputs = outputs

@@ -148,6 +148,10 @@ class KernelProtocol:
         self._asks[header["msg_id"]] = job
         return header["msg_id"]
 
+    def withdraw(self, ask_id: str) -> None:
+        """Nobody waits for this answer any more; a late one is dropped."""
+        self._asks.pop(ask_id, None)
+
     def finished(self, job: Job, reply: Content | None) -> None:
         """`job` has ended. `reply` is the content of its reply (None for families without one). Exactly once
         per Start.

@@ -104,8 +104,8 @@ class Context(Protocol):
     def ask(self, parent: Message | None, prompt: str, password: bool) -> str:
         """Ask the client that sent `parent` for a line, and wait for it.
 
-        Raises StdinNotAvailableError where nobody can be asked, and KeyboardInterrupt when the cell is interrupted
-        meanwhile.
+        Raises StdinNotAvailableError where nobody can be asked, and KeyboardInterrupt when the cell is
+        interrupted meanwhile.
         """
         ...
 

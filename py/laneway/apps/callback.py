@@ -1,0 +1,91 @@
+"""`start_callback_kernel`: a kernel behind two functions. This is the public seam of the browser side; it
+works in CPython as well.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..hosts.loop import BlockOn, LoopHost
+from ..interpreter.ipython import IPythonInterpreter
+from ..protocol.errors import SettingsError
+from ..protocol.ports import Interpreter
+from ..transports.callback import CallbackTransport, SendCallback
+
+_SETTINGS: dict[str, type] = {"pipIndexURLs": list}
+
+
+@dataclass(frozen=True)
+class Handlers:
+    """A running kernel, seen from outside. To be used on the kernel's event loop."""
+
+    receive: Callable[[bytes | str, Sequence[Any]], None]
+    """`receive(message, buffers)`: take one envelope. Returns at once and never raises; malformed messages
+    are dropped and said on stderr.
+    """
+    stop: Callable[[], None]
+    """Begin to end the kernel, as a shutdown_request does."""
+
+
+async def start_callback_kernel(
+    send: SendCallback,
+    stopped: Callable[[], object] | None = None,
+    settings: Mapping[str, Any] | None = None,
+    *,
+    block_on: BlockOn | None = None,
+    capabilities: Mapping[str, Any] | None = None,
+    interpreter: Interpreter | None = None,
+) -> Handlers:
+    """Start a kernel on the running event loop (asyncio, Pyodide's webloop).
+
+    `send(message, buffers)` is called with each message of the kernel and must return at once. A message is
+    an *envelope*: UTF-8 JSON of `{"channel", "header", "parent_header", "metadata", "content"}` with the
+    fields of the Jupyter messaging spec; its binary buffers go beside it. `stopped()` is called once, when
+    the kernel has ended, be it by `Handlers.stop` or by a shutdown_request.
+
+    `settings`: `pipIndexURLs`, the package indexes (URLs) that `%pip install` asks first, in a browser.
+    `block_on` makes `input()` possible, see `LoopHost`; `capabilities` are added to what kernel_info says of
+    the host; `interpreter` replaces IPython.
+
+    Raises SettingsError where a setting is unknown or of the wrong type.
+    """
+    checked = _check(settings or {})
+    transport = CallbackTransport(send)
+    host = LoopHost(
+        interpreter or IPythonInterpreter(pip_index_urls=checked.get("pipIndexURLs", ())),
+        block_on=block_on,
+        capabilities=capabilities,
+    )
+
+    async def serve() -> None:
+        try:
+            await host.serve(transport)
+        finally:
+            _kernels.discard(task)
+            if stopped:
+                stopped()
+
+    task = asyncio.create_task(serve(), name="laneway kernel")
+    _kernels.add(task)
+    started = asyncio.create_task(host.started.wait())
+    await asyncio.wait((task, started), return_when=asyncio.FIRST_COMPLETED)
+    started.cancel()
+    if task.done():
+        await task  # it could not start: raises why
+    return Handlers(transport.receive, host.stop)
+
+
+_kernels: set[asyncio.Task[None]] = set()
+"""Event loops hold their tasks weakly; a kernel lives until it has ended."""
+
+
+def _check(settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    for name, value in settings.items():
+        if name not in _SETTINGS:
+            raise SettingsError(f"There is no setting {name!r}; the settings are {', '.join(_SETTINGS)}.")
+        if not isinstance(value, _SETTINGS[name]):
+            raise SettingsError(f"The setting {name!r} must be a {_SETTINGS[name].__name__}, not {value!r}.")
+    return settings

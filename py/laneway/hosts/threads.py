@@ -1,0 +1,122 @@
+"""ThreadHost: user code on a thread per shell, and nothing else waits for it.
+
+    main thread              the main shell: cells, task cells, comm messages
+    one thread per subshell  its cells and comm messages
+    control thread           execute_request on the control channel
+    introspection thread     completion, inspection, history; timers (so that prints appear while a cell
+    blocks)
+
+Which thread a job runs on is decided in `_worker`, and nowhere else. Imports: stdlib and `protocol/`.
+"""
+
+from __future__ import annotations
+
+import queue
+import signal
+import threading
+from collections.abc import Callable, Mapping
+from types import FrameType
+from typing import Any
+
+from ..protocol.lanes import Job
+from ..protocol.message import Channel
+from ..protocol.ports import Interpreter, Transport
+from ..protocol.routes import Family
+from .base import Host, Question
+from .worker import Worker
+
+DEADLINE = 3.0
+"""Seconds after which a kernel that was told to stop is overdue."""
+
+
+class ThreadHost(Host):
+    """Runs a kernel on the thread that calls `serve`, and on some more that are started when they are needed.
+
+    `overdue` is called, on a thread of its own, where a cell has not ended `DEADLINE` seconds after the
+    kernel was told to stop: it swallows KeyboardInterrupt, or is stuck in C. A process exits then; in a
+    thread there is nothing that can be done.
+    """
+
+    kind = "threads"
+
+    def __init__(
+        self,
+        interpreter: Interpreter,
+        *,
+        overdue: Callable[[], None] | None = None,
+        capabilities: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(interpreter, capabilities={"input": True, **(capabilities or {})})
+        self._overdue = overdue
+        self._workers: dict[str, tuple[Worker, threading.Thread]] = {}
+        self._watchdog: threading.Timer | None = None
+
+    async def serve(self, transport: Transport) -> None:
+        """Run the kernel on `transport`, on this thread, until it is shut down.
+
+        On the process's main thread SIGINT is ours meanwhile: it interrupts the cell that runs.
+        """
+        in_main_thread = threading.current_thread() is threading.main_thread()
+        previous = None
+        if in_main_thread:
+            previous = signal.signal(signal.SIGINT, self._on_sigint)
+        try:
+            await super().serve(transport)
+        finally:
+            for worker, _thread in self._workers.values():
+                worker.stop()
+            for _worker, thread in self._workers.values():
+                thread.join(DEADLINE)
+            if self._watchdog:
+                self._watchdog.cancel()
+            if in_main_thread:
+                signal.signal(signal.SIGINT, previous)
+
+    def _on_sigint(self, _signum: int, _frame: FrameType | None) -> None:
+        self._main.on_sigint(self.interrupt)
+
+    def call_later(self, delay: float, call: Callable[[], object]) -> None:
+        """See `Context`."""
+        self._named_worker(_INTROSPECTION).call_later(delay, call)
+
+    def _worker(self, job: Job) -> Worker:
+        channel, family, subshell_id = job.key
+        if family in (Family.INTROSPECTION, Family.INFORMATION):
+            return self._named_worker(_INTROSPECTION)
+        if channel is Channel.CONTROL:
+            return self._named_worker("control")
+        return self._main if subshell_id is None else self._named_worker(f"subshell {subshell_id}")
+
+    def _named_worker(self, name: str) -> Worker:
+        with self.guard:
+            if name not in self._workers:
+                worker = Worker(self.guard, self._handle, self._finish)
+                self._workers[name] = (worker, worker.run_in_thread(f"laneway {name}"))
+            return self._workers[name][0]
+
+    def _close_subshell(self, subshell_id: str) -> None:
+        if closed := self._workers.pop(f"subshell {subshell_id}", None):
+            closed[0].stop()
+
+    def _question(self) -> Question:
+        return _QueueQuestion()
+
+    def _begin_to_stop(self) -> None:
+        if self._overdue:
+            self._watchdog = threading.Timer(DEADLINE, self._overdue)
+            self._watchdog.daemon = True
+            self._watchdog.start()
+
+
+_INTROSPECTION = "introspection"
+
+
+class _QueueQuestion:
+    def __init__(self) -> None:
+        self._answers: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+
+    def wait(self) -> str | None:
+        return self._answers.get()
+
+    def answer(self, value: str | None) -> None:
+        self._answers.put(value)

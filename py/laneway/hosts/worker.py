@@ -1,0 +1,250 @@
+"""A worker: one thread and its event loop, on which jobs run.
+
+It drives each job's coroutine itself, step by step, and so knows at every moment whether a job's code is on
+the thread's stack. That is how it can interrupt in either state: code on the stack gets a KeyboardInterrupt
+where it is, code that awaits gets one at its `await`.
+
+`run` is the thread's own; the rest may be called from any. Imports: stdlib, anyio, `protocol/`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import inspect
+import signal
+import sys
+import threading
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from contextvars import Context
+from typing import Any
+
+import anyio
+from anyio.abc import TaskGroup
+
+from ..protocol.lanes import Job
+from ..protocol.message import Content, as_error
+from .guard import Guard
+
+
+class Worker:
+    """Runs jobs: awaits `handle(job)` in the context given with the job, and calls `finish(job, reply)`
+    exactly once.
+
+    All jobs of a worker interleave at their awaits; what has to wait for what was decided before they were
+    started.
+    """
+
+    def __init__(
+        self,
+        guard: Guard,
+        handle: Callable[[Job], Coroutine[Any, Any, Content | None]],
+        finish: Callable[[Job, Content | None], None],
+    ) -> None:
+        self._guard = guard
+        self._handle = handle
+        self._finish = finish
+        self._thread = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._early: list[Callable[[], object]] = []
+        self._tasks: TaskGroup | None = None
+        self._stopped: asyncio.Event | None = None
+        self._steps: dict[Job, _Steps] = {}
+        self._stepping: Job | None = None
+        self._wanted: set[Job] = set()  # jobs that are to be interrupted and have not been yet
+        self._lock = threading.Lock()  # around what an interrupt from another thread looks at
+
+    # ---- its life
+
+    async def run(self) -> None:
+        """Serve on this thread until `stop`; jobs that still run then are cancelled."""
+        self._stopped = asyncio.Event()
+        async with anyio.create_task_group() as self._tasks:
+            with self._guard:
+                self._thread = threading.get_ident()
+                self._loop = asyncio.get_running_loop()
+                for call in self._early:
+                    self._loop.call_soon(call)
+            await self._stopped.wait()
+            self._tasks.cancel_scope.cancel()
+
+    def run_in_thread(self, name: str) -> threading.Thread:
+        """Start a daemon thread that runs this worker."""
+        thread = threading.Thread(target=anyio.run, args=(self.run,), name=name, daemon=True)
+        thread.start()
+        return thread
+
+    # ---- from any thread
+
+    def start(self, job: Job, context: Context) -> None:
+        """Run `job` in `context`."""
+        self._steps[job] = _Steps(self, job, context)
+        self.call_soon(lambda: self._start(job))
+
+    def interrupt(self, job: Job) -> None:
+        """Raise KeyboardInterrupt in the code of `job`, be it on the stack or at an await. Harmless once it
+        has ended.
+        """
+        with self._lock:
+            if job not in self._steps:
+                return
+            self._wanted.add(job)
+            if self._stepping is job and self._thread != threading.get_ident():
+                self._interrupt_thread(job)
+        self._post(self._interrupt_suspended)
+
+    def call_soon(self, call: Callable[[], object]) -> None:
+        """Call `call` on this worker's loop, in order of the calls."""
+        if self._loop is not None and threading.get_ident() == self._thread:
+            self._loop.call_soon(call)
+        else:
+            self._post(call)
+
+    def call_later(self, delay: float, call: Callable[[], object]) -> None:
+        """Call `call` on this worker's loop after `delay` seconds."""
+        self.call_soon(lambda: asyncio.get_running_loop().call_later(delay, call))
+
+    def stop(self) -> None:
+        """Let `run` end."""
+        self._post(lambda: self._stopped and self._stopped.set())
+
+    def _post(self, call: Callable[[], object]) -> None:
+        """Like `call_soon`, and wakes the loop: needed from other threads, and from a signal that found the
+        loop asleep.
+        """
+        if self._loop is None:
+            with self._guard:
+                if self._loop is None:
+                    self._early.append(call)
+                    return
+        try:
+            self._loop.call_soon_threadsafe(call)
+        except RuntimeError:
+            if not self._loop.is_closed():  # on a loop that has ended nothing is left to do
+                raise
+
+    # ---- interrupts of code that is on the stack
+
+    def on_sigint(self, on_idle: Callable[[], None]) -> None:
+        """To be called from the handler of SIGINT, on this worker's thread, which must be the main one.
+
+        Raises KeyboardInterrupt where a job's code is on the stack (after the guard was left). Otherwise
+        `on_idle` is called on the loop.
+        """
+
+        def interrupt() -> None:
+            ours = bool(self._wanted)  # we have sent this signal ourselves, to certain jobs
+            if self._stepping is None:
+                self._post(self._interrupt_suspended if ours else on_idle)
+            elif not ours or self._stepping in self._wanted:
+                self._wanted.discard(self._stepping)
+                raise KeyboardInterrupt
+
+        if not self._guard.postpone(threading.get_ident(), interrupt):
+            interrupt()
+
+    def _interrupt_thread(self, job: Job) -> None:
+        if self._thread == threading.main_thread().ident and sys.platform != "win32":
+            signal.pthread_kill(self._thread, signal.SIGINT)  # this ends blocking system calls, too
+        elif not self._guard.postpone(self._thread, self._interrupt_here):
+            self._wanted.discard(job)
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(
+                ctypes.c_ulong(self._thread), ctypes.py_object(KeyboardInterrupt)
+            )
+
+    def _interrupt_here(self) -> None:
+        job = self._stepping
+        if job in self._wanted:
+            self._wanted.discard(job)
+            raise KeyboardInterrupt
+
+    # ---- on the loop
+
+    def _start(self, job: Job) -> None:
+        assert self._tasks is not None
+        self._tasks.start_soon(self._run_job, job)
+
+    async def _run_job(self, job: Job) -> None:
+        reply: Content | None = None
+        try:
+            reply = await self._steps[job]
+        except anyio.get_cancelled_exc_class() as error:
+            reply = as_error(error)
+            raise
+        except (
+            BaseException
+        ) as error:  # whatever user code raises (SystemExit, say) ends its cell and nothing else
+            reply = as_error(error)
+        finally:
+            with self._lock:
+                del self._steps[job]
+                self._wanted.discard(job)
+            self._finish(job, reply)
+
+    def _interrupt_suspended(self) -> None:
+        for job in list(self._wanted):
+            if job is not self._stepping and self._steps[job].interrupt():
+                self._wanted.discard(job)
+
+
+# A worker and its jobs' steps are one thing in two parts.
+# pyright: reportPrivateUsage=false
+class _Steps(Awaitable[Any]):
+    """Awaits a job's coroutine on behalf of its worker, telling it when the job's code is on the stack."""
+
+    def __init__(self, worker: Worker, job: Job, context: Context) -> None:
+        self._worker = worker
+        self._job = job
+        self._context = context
+        self._task: asyncio.Task[Any] | None = None
+        self._interrupted = False
+
+    def interrupt(self) -> bool:
+        """Raise KeyboardInterrupt where the coroutine awaits; False where it has not begun."""
+        if self._task is None:
+            return False
+        self._interrupted = True
+        return self._task.cancel()
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        worker, job = self._worker, self._job
+        coroutine = worker._handle(job)
+        self._task = asyncio.current_task()
+        step, value = coroutine.send, None
+        if job in worker._wanted:
+            worker._wanted.discard(job)
+            step, value = coroutine.throw, KeyboardInterrupt()
+        while True:
+            outer = worker._stepping  # None but where Pyodide switches stacks
+            try:
+                try:
+                    worker._stepping = job
+                    awaited = self._context.run(step, value)
+                finally:
+                    self._leave(outer)
+            except StopIteration as stop:
+                return stop.value
+            except KeyboardInterrupt:
+                worker._stepping = outer
+                if inspect.getcoroutinestate(coroutine) == inspect.CORO_CLOSED:
+                    raise
+                # it arose between the code's step and our noting its end
+                step, value = coroutine.throw, KeyboardInterrupt()
+                continue
+            try:
+                step, value = coroutine.send, (yield awaited)
+            except asyncio.CancelledError as error:
+                step, value = coroutine.throw, error
+                if self._interrupted and self._task is not None:
+                    self._interrupted = False
+                    self._task.uncancel()
+                    value = KeyboardInterrupt()
+            except GeneratorExit:
+                coroutine.close()
+                raise
+            except BaseException as error:
+                step, value = coroutine.throw, error
+
+    def _leave(self, outer: Job | None) -> None:
+        with self._worker._lock:
+            self._worker._stepping = outer

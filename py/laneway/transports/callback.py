@@ -1,0 +1,68 @@
+"""The kernel's end of a callback interface: bytes in by a method, bytes out by a function. This is how a
+page's worker talks to Python.
+
+Imports: stdlib and `protocol/`. All on the kernel's event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..protocol.errors import RemoteProtocolError
+from ..protocol.message import Message
+from ..protocol.ports import Receiver
+from ..protocol.wire import decode_envelope, encode_envelope
+from .encoding import json_codec
+
+SendCallback = Callable[[bytes, list[Any]], object]
+"""`send(message, buffers)`: takes one envelope (UTF-8 JSON) and its binary buffers (bytes-like). Must not
+wait.
+"""
+
+
+class CallbackTransport:
+    """Sends through `send` and receives through `receive`."""
+
+    def __init__(self, send: SendCallback) -> None:
+        self.dropped = 0
+        """How many incoming messages were malformed."""
+        self._send: SendCallback | None = send
+        self._json = json_codec()
+        self._receiver: Receiver | None = None
+
+    def start(self, receiver: Receiver) -> None:
+        """See `Transport`. Who holds the callback hears everything from the start."""
+        self._receiver = receiver
+        receiver.subscribed("")
+
+    def receive(self, message: bytes | str, buffers: Sequence[Any] = ()) -> None:
+        """Take one envelope. Returns at once and never raises: what is malformed is counted, and said on
+        stderr.
+        """
+        try:
+            data = message.encode() if isinstance(message, str) else bytes(message)
+            decoded = decode_envelope(self._json, data, buffers)
+        except (RemoteProtocolError, UnicodeEncodeError, TypeError) as error:
+            self.dropped += 1
+            print(f"laneway: a message was dropped: {error}", file=sys.__stderr__)
+            return
+        if self._receiver:
+            self._receiver.receive(decoded)
+
+    def send(self, message: Message) -> None:
+        """See `Transport`."""
+        if self._send:
+            self._send(encode_envelope(self._json, message), list(message.buffers))
+
+    def settle(self, call: Callable[[], None]) -> None:
+        """See `Transport`. What the page has posted meanwhile arrives in the turns of the loop that come
+        first.
+        """
+        asyncio.get_running_loop().call_later(0, call)
+
+    def close(self) -> None:
+        """See `Transport`."""
+        self._send = self._receiver = None

@@ -1,0 +1,119 @@
+"""Ends that are joined by function calls, in one process. Either may live on any thread.
+
+Imports: stdlib and `protocol/`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from ..protocol.errors import ClosedError
+from ..protocol.message import Message
+from ..protocol.ports import Receiver
+from ..protocol.wire import decode_envelope, encode_envelope
+from .encoding import json_codec
+
+
+def memory_pair() -> tuple[MemoryTransport, LocalClientTransport]:
+    """A kernel's end and a client's end. Messages cross as they would as bytes: encoded and decoded, never
+    shared.
+    """
+    client = LocalClientTransport()
+    kernel = MemoryTransport(client)
+    client.post = kernel.receive
+    return kernel, client
+
+
+class MemoryTransport:
+    """The kernel's end."""
+
+    def __init__(self, client: LocalClientTransport) -> None:
+        self._client = client
+        self._json = json_codec()
+        self._receiver: Receiver | None = None
+        self._early: list[Message] = []
+
+    def start(self, receiver: Receiver) -> None:
+        """See `Transport`."""
+        self._receiver = receiver
+        receiver.subscribed("")
+        while self._early:
+            receiver.receive(self._early.pop(0))
+
+    def send(self, message: Message) -> None:
+        """See `Transport`."""
+        if self._receiver:
+            self._client.deliver(self._crossed(message))
+
+    def settle(self, call: Callable[[], None]) -> None:
+        """See `Transport`."""
+        call()
+
+    def close(self) -> None:
+        """See `Transport`."""
+        if self._receiver:
+            self._receiver = None
+            self._client.end()
+
+    def receive(self, message: Message) -> None:
+        """Take `message` from the client."""
+        crossed = self._crossed(message)
+        if self._receiver:
+            self._receiver.receive(crossed)
+        else:
+            self._early.append(crossed)
+
+    def _crossed(self, message: Message) -> Message:
+        buffers = [bytes(buffer) for buffer in message.buffers]
+        return decode_envelope(self._json, encode_envelope(self._json, message), buffers)
+
+
+class LocalClientTransport:
+    """The client's end of a kernel in this process: what it sends goes to `post`; the kernel calls `deliver`
+    and `end`.
+    """
+
+    def __init__(self) -> None:
+        self.post: Callable[[Message], None] | None = None
+        """Where messages to the kernel go. Must be set before `send`."""
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._deliver: Callable[[Message], None] | None = None
+        self._lost: Callable[[Exception], None] | None = None
+        self._early: list[Message] = []
+
+    async def start(self, deliver: Callable[[Message], None], lost: Callable[[Exception], None]) -> None:
+        """See `ClientTransport`."""
+        self._loop, self._deliver, self._lost = asyncio.get_running_loop(), deliver, lost
+
+    def send(self, message: Message) -> None:
+        """See `ClientTransport`."""
+        if self.post is None:
+            raise ClosedError("The connection to the kernel is closed.")
+        self.post(message)
+
+    async def close(self) -> None:
+        """See `ClientTransport`."""
+        self.post = self._deliver = self._lost = None
+
+    def deliver(self, message: Message) -> None:
+        """Take `message` from the kernel. From any thread; messages from before `start` are nobody's."""
+        self._on_loop(lambda: self._deliver and self._deliver(message))
+
+    def end(self) -> None:
+        """The kernel has ended. From any thread."""
+        self._on_loop(self._end)
+
+    def _end(self) -> None:
+        if self._lost:
+            lost, self.post, self._lost = self._lost, None, None
+            lost(ClosedError("The kernel has ended."))
+
+    def _on_loop(self, call: Callable[[], object]) -> None:
+        if self._loop is None:
+            return
+        try:
+            self._loop.call_soon_threadsafe(call)
+        except RuntimeError:
+            if not self._loop.is_closed():  # the client's loop has ended before the kernel
+                raise
