@@ -54,7 +54,7 @@ def _can_switch_stacks() -> bool:
 def _block_on(answer: Awaitable[str | None]) -> str | None:
     if not can_run_sync():
         raise StdinNotAvailableError(
-            "input() is not available here: it needs JavaScript Promise Integration (JSPI), which this browser does not have, "
-            "or it was called from a JavaScript callback."
+            "input() is not available here: it needs JavaScript Promise Integration (JSPI), "
+            "which this browser does not have, or it was called from a JavaScript callback."
         )
     return run_sync(answer)

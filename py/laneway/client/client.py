@@ -172,7 +172,7 @@ class Client:
         return (await self.request("kernel_info_request", {}, **options)).content
 
     async def complete(self, code: str, cursor_pos: int | None = None, **options: Any) -> Content:
-        """The content of complete_reply; `cursor_pos` (in code points) is the end of `code` where not given."""
+        """The content of complete_reply; `cursor_pos` (in code points) is by default the end of `code`."""
         position = len(code) if cursor_pos is None else cursor_pos
         content = {"code": code, "cursor_pos": position}
         return (await self.request("complete_request", content, **options)).content
@@ -322,7 +322,7 @@ class Client:
             "execute_request", execution.phase, execution.elapsed, tuple(execution.outputs)
         )
         del self._executions[execution.msg_id]
-        execution.forget()
+        self._protocol.forget(execution.pending)
         if on_timeout == "interrupt":
             task = asyncio.ensure_future(self.interrupt(execution.msg_id))
             task.add_done_callback(lambda done: done.cancelled() or done.exception())

@@ -115,8 +115,10 @@ class Execution(Awaitable[ExecResult]):
         self.outputs: list[Output] = []
         """What has come so far."""
         self.dropped = 0
+        """How many outputs were not kept, see MAX_OUTPUT."""
+        self.pending = pending
+        """The request, as `ClientProtocol` has filed it."""
         self._client = client
-        self._pending = pending
         self._stdin = stdin
         self._context = copy_context()
         self._began = time.monotonic()
@@ -130,14 +132,14 @@ class Execution(Awaitable[ExecResult]):
     @property
     def msg_id(self) -> str:
         """The id of the execute_request."""
-        return self._pending.id
+        return self.pending.id
 
     @property
     def phase(self) -> str:
         """What is being waited for."""
         if self._asking:
             return "awaiting stdin"
-        return "awaiting idle" if self._pending.reply else self.state
+        return "awaiting idle" if self.pending.reply else self.state
 
     @property
     def elapsed(self) -> float:
@@ -194,15 +196,15 @@ class Execution(Awaitable[ExecResult]):
 
     def finish(self) -> None:
         """Reply and idle have come, or the time for the idle is over."""
-        assert self._pending.reply is not None
+        assert self.pending.reply is not None
         if self._failure:
             self.fail(self._failure)
             return
-        reply = self._pending.reply.content
+        reply = self.pending.reply.content
         if self.state is not State.CANCELLED:
             self.state = State.DONE
         result = ExecResult(
-            reply.get("status", "error"), _joined(self.outputs), reply, self._pending.idle, self.dropped
+            reply.get("status", "error"), _joined(self.outputs), reply, self.pending.idle, self.dropped
         )
         self._settle(lambda: self._done.set_result(result))
 

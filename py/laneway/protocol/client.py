@@ -83,7 +83,7 @@ class ClientProtocol:
 
     def __init__(self, stamp: Stamp) -> None:
         self.unclaimed = 0
-        """How many replies and questions belonged to nobody (any more)."""
+        """How many replies and questions belonged to nobody (any more), or had no content."""
         self._stamp = stamp
         self._pending: dict[str, Pending] = {}
 
@@ -144,6 +144,9 @@ class ClientProtocol:
 
     def receive(self, message: Message) -> list[Event]:
         """Take a message of the kernel. Never raises, whatever it holds."""
+        if type(message.content) is not dict:
+            self.unclaimed += 1
+            return []
         pending = self._pending.get(message.parent_id or "")
         if message.channel is Channel.IOPUB:
             return self._published(pending, message)
@@ -166,7 +169,7 @@ class ClientProtocol:
     def _published(self, pending: Pending | None, message: Message) -> list[Event]:
         if pending is None or message.msg_type != "status":
             return [Published(pending, message)]
-        state = message.content.get("execution_state") if isinstance(message.content, dict) else None
+        state = message.content.get("execution_state")
         if state == "busy":
             pending.busy = True
             return [Busy(pending)]
