@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -149,7 +149,7 @@ class Execution(Awaitable[ExecResult]):
     def __await__(self) -> Generator[Any, Any, ExecResult]:
         return asyncio.shield(self._done).__await__()
 
-    async def __aiter__(self) -> AsyncIterator[Output]:
+    async def __aiter__(self) -> AsyncGenerator[Output, None]:
         """The outputs from the first on; ends, or raises, with the execution."""
         position = 0
         while True:

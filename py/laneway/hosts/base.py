@@ -45,7 +45,12 @@ class Question(Protocol):
 
 
 class Host(ABC):
-    """Runs a kernel: the `Receiver` of its transport and the `Context` of its interpreter."""
+    """Runs a kernel: the `Receiver` of its transport and the `Context` of its interpreter.
+
+    kernel_info says under `laneway` what this host can do: `host`, its kind; `modes`, the run modes; `input`,
+    whether code can ask; whether it `answers_while_blocking` (introspection during `time.sleep` or a
+    computation) and `interrupts_blocking`; more from `capabilities`.
+    """
 
     kind: str
     """Its name in kernel_info."""

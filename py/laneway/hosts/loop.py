@@ -35,7 +35,8 @@ class LoopHost(Host):
         block_on: BlockOn | None = None,
         capabilities: Mapping[str, Any] | None = None,
     ) -> None:
-        super().__init__(interpreter, capabilities={"input": block_on is not None, **(capabilities or {})})
+        own = {"input": block_on is not None, "answers_while_blocking": False, "interrupts_blocking": False}
+        super().__init__(interpreter, capabilities={**own, **(capabilities or {})})
         self._block_on = block_on
 
     def call_later(self, delay: float, call: Callable[[], object]) -> None:

@@ -30,7 +30,7 @@ DEADLINE = 3.0
 
 
 class ThreadHost(Host):
-    """Runs a kernel on the thread that calls `serve`, and on some more that are started when they are needed.
+    """Runs a kernel on the thread that made it, and on some more that are started when they are needed.
 
     `overdue` is called, on a thread of its own, where a cell has not ended `DEADLINE` seconds after the
     kernel was told to stop: it swallows KeyboardInterrupt, or is stuck in C. A process exits then; in a
@@ -46,7 +46,8 @@ class ThreadHost(Host):
         overdue: Callable[[], None] | None = None,
         capabilities: Mapping[str, Any] | None = None,
     ) -> None:
-        super().__init__(interpreter, capabilities={"input": True, **(capabilities or {})})
+        own = {"input": True, "answers_while_blocking": True, "interrupts_blocking": _in_main_thread()}
+        super().__init__(interpreter, capabilities={**own, **(capabilities or {})})
         self._overdue = overdue
         self._workers: dict[str, tuple[Worker, threading.Thread]] = {}
         self._watchdog: threading.Timer | None = None
@@ -56,9 +57,8 @@ class ThreadHost(Host):
 
         On the process's main thread SIGINT is ours meanwhile: it interrupts the cell that runs.
         """
-        in_main_thread = threading.current_thread() is threading.main_thread()
         previous = None
-        if in_main_thread:
+        if _in_main_thread():
             previous = signal.signal(signal.SIGINT, self._on_sigint)
         try:
             await super().serve(transport)
@@ -69,7 +69,7 @@ class ThreadHost(Host):
                 thread.join(DEADLINE)
             if self._watchdog:
                 self._watchdog.cancel()
-            if in_main_thread:
+            if _in_main_thread():
                 signal.signal(signal.SIGINT, previous)
 
     def _on_sigint(self, _signum: int, _frame: FrameType | None) -> None:
@@ -109,6 +109,11 @@ class ThreadHost(Host):
 
 
 _INTROSPECTION = "introspection"
+
+
+def _in_main_thread() -> bool:
+    """Only there can a signal end a blocking call."""
+    return threading.current_thread() is threading.main_thread()
 
 
 class _QueueQuestion:
