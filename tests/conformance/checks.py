@@ -1,11 +1,11 @@
 """What every Laneway kernel does, whatever carries its messages.
 
-A check is a plain coroutine function that takes a connected `laneway.Client` and raises AssertionError; no test
-framework in here. `needs(...)` names capabilities that kernel_info must announce under `laneway`; who runs the checks
-skips, and says which is missing.
+A check is a plain coroutine function that takes a connected `laneway.Client` and raises AssertionError; no
+test framework in here. `needs(...)` names capabilities that kernel_info must announce under `laneway`; who
+runs the checks skips, and says which is missing.
 
-A kernel may have served other checks before: a check relies on nothing that it has not made, and leaves nothing
-running.
+A kernel may have served other checks before: a check relies on nothing that it has not made, and leaves
+nothing running.
 """
 
 from __future__ import annotations
