@@ -43,6 +43,7 @@ class Client:
         self._requests: dict[str, asyncio.Future[Message]] = {}
         self._subscriptions: set[Subscription] = set()
         self._ended: Exception | None = None
+        self._has_ended = asyncio.Event()
 
     # ---- its life
 
@@ -70,6 +71,17 @@ class Client:
 
     async def __aexit__(self, *exc_info: object) -> None:
         await self.aclose()
+
+    @property
+    def alive(self) -> bool:
+        """Can calls be made?"""
+        return self._ended is None
+
+    async def wait_ended(self) -> Exception:
+        """Wait until the kernel has died or the client was closed, and return the error that calls raise since then."""
+        await self._has_ended.wait()
+        assert self._ended is not None
+        return self._ended
 
     # ---- cells
 
@@ -332,6 +344,7 @@ class Client:
         if self._ended:
             return
         self._ended = error(())
+        self._has_ended.set()
         executions, self._executions = self._executions, {}
         for execution in executions.values():
             execution.fail(error(tuple(execution.outputs)))

@@ -23,7 +23,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from ..protocol.lanes import Job
-from ..protocol.message import Content, as_error
+from ..protocol.message import Content, as_error, error_content
 from .guard import Guard
 
 
@@ -67,6 +67,8 @@ class Worker:
                     self._loop.call_soon(call)
             await self._stopped.wait()
             self._tasks.cancel_scope.cancel()
+        for job in list(self._steps):  # started too late to have begun
+            self._end(job, error_content("KernelError", "The kernel ended before this could run."))
 
     def run_in_thread(self, name: str) -> threading.Thread:
         """Start a daemon thread that runs this worker."""
@@ -176,10 +178,13 @@ class Worker:
         ) as error:  # whatever user code raises (SystemExit, say) ends its cell and nothing else
             reply = as_error(error)
         finally:
-            with self._lock:
-                del self._steps[job]
-                self._wanted.discard(job)
-            self._finish(job, reply)
+            self._end(job, reply)
+
+    def _end(self, job: Job, reply: Content | None) -> None:
+        with self._lock:
+            del self._steps[job]
+            self._wanted.discard(job)
+        self._finish(job, reply)
 
     def _interrupt_suspended(self) -> None:
         for job in list(self._wanted):
