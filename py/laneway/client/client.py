@@ -12,13 +12,17 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from ..protocol.client import Busy, ClientProtocol, Done, InputRequested, Pending, Published, Replied
 from ..protocol.errors import ClientClosedError, KernelDiedError, KernelError, KernelTimeoutError
 from ..protocol.message import Channel, Content, Message, Stamp
 from ..protocol.ports import ClientTransport
+from .comms import Comms
 from .execution import OUTPUT_TYPES, ExecResult, Execution, State, StdinHook
+
+if TYPE_CHECKING:
+    from .sync import SyncClient
 
 __all__ = ["Client", "ExecResult", "Execution"]
 
@@ -37,6 +41,8 @@ class Client:
         """The session id in the headers of all that this client sends."""
         self.info: Content = {}
         """The kernel's kernel_info_reply content."""
+        self.comms = Comms(self)
+        """Open comms here, and register targets."""
         self._protocol = ClientProtocol(stamp)
         self._transport = transport
         self._executions: dict[str, Execution] = {}
@@ -44,12 +50,14 @@ class Client:
         self._subscriptions: set[Subscription] = set()
         self._ended: Exception | None = None
         self._has_ended = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     # ---- its life
 
     async def start(self, timeout: float = 60) -> Self:
         """Connect and wait until the kernel answers. Raises KernelTimeoutError after `timeout` seconds."""
         began = time.monotonic()
+        self._loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(timeout):
                 await self._transport.start(self._deliver, self._lost)
@@ -78,10 +86,20 @@ class Client:
         return self._ended is None
 
     async def wait_ended(self) -> Exception:
-        """Wait until the kernel has died or the client was closed, and return the error that calls raise since then."""
+        """Wait until the kernel has died or the client was closed, and return the error that calls raise
+        since then.
+        """
         await self._has_ended.wait()
         assert self._ended is not None
         return self._ended
+
+    @property
+    def sync(self) -> SyncClient:
+        """The same calls, blocking, for other threads than this client's."""
+        from .sync import SyncClient  # it is made of this class
+
+        assert self._loop is not None, "Start the client first."
+        return SyncClient(self, self._loop)
 
     # ---- cells
 
@@ -289,6 +307,8 @@ class Client:
                     execution = self._executions.get(pending.id) if pending else None
                     if execution and published.msg_type in OUTPUT_TYPES:
                         execution.add(published)
+                    elif published.msg_type.startswith("comm_"):
+                        self.comms.receive(published)
                 case InputRequested(pending, question):
                     if execution := self._executions.get(pending.id):
                         execution.ask(question)
@@ -353,6 +373,7 @@ class Client:
                 future.set_exception(error(()))
         for subscription in list(self._subscriptions):
             subscription.close()
+        self.comms.end()
 
 
 class Subscription(AsyncIterator[Message]):
