@@ -94,6 +94,11 @@ class Client:
         return self._ended
 
     @property
+    def pending(self) -> int:
+        """How many requests are under way."""
+        return len(self._protocol.pending)
+
+    @property
     def sync(self) -> SyncClient:
         """The same calls, blocking, for other threads than this client's."""
         from .sync import SyncClient  # it is made of this class
@@ -371,6 +376,8 @@ class Client:
         for future in self._requests.values():
             if not future.done():
                 future.set_exception(error(()))
+        for pending in self._protocol.pending:
+            self._protocol.forget(pending)
         for subscription in list(self._subscriptions):
             subscription.close()
         self.comms.end()

@@ -1,0 +1,74 @@
+"""A connected kernel on each transport: an async context manager that yields a client, and sees to it that
+the kernel has ended.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import anyio
+
+import laneway
+from laneway.client.client import Client
+from laneway.hosts.threads import ThreadHost
+from laneway.interpreter.ipython import IPythonInterpreter
+from laneway.transports.memory import memory_pair
+
+from .chromium import ChromiumTransport
+from .node import NodeTransport
+
+Kernel = Callable[[], AbstractAsyncContextManager[Client]]
+
+
+@asynccontextmanager
+async def memory() -> AsyncGenerator[Client, None]:
+    """ThreadHost on a thread of this process."""
+    kernel_end, client_end = memory_pair()
+    thread = threading.Thread(
+        target=lambda: anyio.run(ThreadHost(IPythonInterpreter()).serve, kernel_end), name="kernel"
+    )
+    thread.start()
+    async with Client(client_end) as kc:
+        yield kc
+        if kc.alive:
+            await kc.shutdown()
+    await anyio.to_thread.run_sync(thread.join)
+
+
+@asynccontextmanager
+async def callback() -> AsyncGenerator[Client, None]:
+    """LoopHost on this event loop, behind the callback interface."""
+    async with laneway.in_process() as kc:
+        yield kc
+
+
+@asynccontextmanager
+async def zmq() -> AsyncGenerator[Client, None]:
+    """ThreadHost in a process of its own."""
+    async with await laneway.launch() as kc:
+        yield kc
+
+
+@asynccontextmanager
+async def node() -> AsyncGenerator[Client, None]:
+    """LoopHost on Pyodide, in Node."""
+    async with Client(NodeTransport()) as kc:
+        yield kc
+
+
+@asynccontextmanager
+async def chromium() -> AsyncGenerator[Client, None]:
+    """LoopHost on Pyodide, in a worker in Chromium."""
+    async with Client(ChromiumTransport()) as kc:
+        yield kc
+
+
+KERNELS: dict[str, Kernel] = {
+    "memory": memory,
+    "callback": callback,
+    "zmq": zmq,
+    "node": node,
+    "chromium": chromium,
+}
