@@ -220,14 +220,13 @@ async def test_a_stdin_hook_that_raises_interrupts_the_cell_and_its_owner_sees_w
 
 async def test_prompts_find_their_own_hooks() -> None:
     async with scripted() as (kc, kernel):
-        hooks = {name: (lambda prompt, _password, name=name: f"{name}:{prompt}") for name in "ab"}
-        for name, hook in hooks.items():
-            kc.execute(name, stdin=hook)
-        first, second = [await kernel.next("execute_request") for _ in hooks]
+        kc.execute("a", stdin=lambda prompt, _password: f"a:{prompt}")
+        kc.execute("b", stdin=lambda prompt, _password: f"b:{prompt}")
+        first, second = [await kernel.next("execute_request") for _ in "ab"]
         for request in (second, first):
             question = {"prompt": request.content["code"], "password": False}
             kernel.send(Channel.STDIN, "input_request", question, request)
-        answers = [(await kernel.next("input_reply")) for _ in hooks]
+        answers = [(await kernel.next("input_reply")) for _ in "ab"]
         assert [answer.content["value"] for answer in answers] == ["b:b", "a:a"]
         assert all(answer.channel is Channel.STDIN for answer in answers)
 
