@@ -1,6 +1,7 @@
 """Messages as bytes: pure codecs, parameterised by how JSON is written and read.
 
 - `ZmqCodec`: multipart frames with an HMAC signature (messaging spec, "The Wire Protocol").
+- `encode_websocket`/`decode_websocket`: one binary WebSocket message of a Jupyter server.
 - `encode_envelope`/`decode_envelope`: one JSON object, binary buffers beside it: what crosses between a page
   and its worker.
 
@@ -12,7 +13,9 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import struct
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from .errors import RemoteProtocolError, SettingsError, SignatureError
@@ -87,6 +90,50 @@ class ZmqCodec:
         return signature.hexdigest().encode()
 
 
+WEBSOCKET_SUBPROTOCOL = "v1.kernel.websocket.jupyter.org"
+"""Source: jupyter_server's documentation, "WebSocket kernel wire protocols"."""
+
+
+def encode_websocket(json: Json, message: Message) -> bytes:
+    """`message` as one WebSocket message: the number of offsets, the offsets (64 bits each, little-endian),
+    then the parts.
+
+    The parts are channel, header, parent_header, metadata, content and the buffers. Raises TypeError where
+    the message has no JSON form.
+    """
+    parts = [
+        message.channel.encode(),
+        json.dumps(message.header),
+        json.dumps(message.parent_header),
+        json.dumps(message.metadata),
+        json.dumps(message.content),
+        *(bytes(buffer) for buffer in message.buffers),
+    ]
+    offset = 8 * (len(parts) + 2)
+    offsets = [offset]
+    for part in parts:
+        offset += len(part)
+        offsets.append(offset)
+    numbers = [len(offsets), *offsets]
+    return b"".join([struct.pack(f"<{len(numbers)}Q", *numbers), *parts])
+
+
+def decode_websocket(json: Json, data: bytes) -> Message:
+    """The message in one binary WebSocket message."""
+    try:
+        (count,) = struct.unpack_from("<Q", data)
+        if not 6 <= count <= len(data) // 8:
+            raise RemoteProtocolError(f"{len(data)} bytes cannot be a message of {count} offsets.")
+        offsets = struct.unpack_from(f"<{count}Q", data, 8)
+    except struct.error:
+        raise RemoteProtocolError("A WebSocket message is too short.") from None
+    view = memoryview(data)
+    channel, *parts = [bytes(view[start:end]) for start, end in pairwise(offsets)]
+    header, parent_header, metadata, content = (_loads(json, part) for part in parts[:4])
+    name = channel.decode(errors="replace")
+    return _message(_channel(name), header, parent_header, metadata, content, parts[4:], None)
+
+
 def encode_envelope(json: Json, message: Message) -> bytes:
     """`message` as one JSON object of its channel, header, parent_header, metadata and content; its buffers
     travel beside it.
@@ -109,14 +156,8 @@ def decode_envelope(json: Json, envelope: bytes, buffers: Sequence[Any] = ()) ->
     fields = _loads(json, envelope)
     if not isinstance(fields, dict):
         raise RemoteProtocolError(f"An envelope must be a JSON object, not {type(fields).__name__}.")
-    try:
-        channel = Channel(fields.get("channel", ""))
-    except ValueError:
-        raise RemoteProtocolError(
-            f"The channel of a message must be one of {', '.join(Channel)}, not {fields.get('channel')!r}."
-        ) from None
     return _message(
-        channel,
+        _channel(fields.get("channel")),
         fields.get("header"),
         fields.get("parent_header"),
         fields.get("metadata"),
@@ -124,6 +165,15 @@ def decode_envelope(json: Json, envelope: bytes, buffers: Sequence[Any] = ()) ->
         buffers,
         None,
     )
+
+
+def _channel(name: Any) -> Channel:
+    try:
+        return Channel(name)
+    except ValueError:
+        raise RemoteProtocolError(
+            f"The channel of a message must be one of {', '.join(Channel)}, not {name!r}."
+        ) from None
 
 
 def _position(frames: Sequence[Any]) -> int:
