@@ -127,7 +127,8 @@ class Connection:
         except (zmq.ZMQError, ValueError) as error:
             raise SettingsError(f"The {name} socket cannot use {bound.url(name)}: {error}.") from None
         if self.transport == "tcp":
-            port = int(socket.last_endpoint.rpartition(b":")[2])
+            endpoint = str(socket.get_string(zmq.LAST_ENDPOINT))
+            port = int(endpoint.rstrip("\0").rpartition(":")[2])
             bound = replace(self, **{f"{name}_port": port})
         return bound
 

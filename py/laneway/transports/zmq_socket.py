@@ -1,8 +1,8 @@
 """What both ends do with a ZMQ socket: whole messages, never waiting. Imports: zmq only.
 
-A socket belongs to one thread at a time. Its file descriptor (`fileno`) is edge-triggered: once readable it may
-stay silent until every message is received, and any call on the socket, a send too, may take the signal away.
-So whoever has used a socket asks `readable` and sees to it that somebody receives.
+A socket belongs to one thread at a time. Its file descriptor (`fileno`) is edge-triggered: it may stay silent
+until every message has been received, and any call on the socket, a send too, may take its signal away. So
+whoever has used a socket asks `readable`, and sees to it that somebody receives.
 """
 
 from __future__ import annotations
