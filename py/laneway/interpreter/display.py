@@ -1,0 +1,89 @@
+"""Rich output: IPython's display hook and display publisher, as messages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from IPython.core.displayhook import DisplayHook
+from IPython.core.displaypub import DisplayPublisher
+from IPython.core.history import HistoryOutput
+
+from .run import Run
+
+if TYPE_CHECKING:
+    from .shell import Shell
+
+
+class LanewayDisplayHook(DisplayHook):
+    """`execute_result` for the value of a cell's last expression.
+
+    IPython keeps one execution count and one result for the whole shell; cells that overlap need one each, so
+    both are those of the current run.
+    """
+
+    shell: Shell
+
+    @property
+    def _run(self) -> Run | None:
+        return self.shell.runs.current
+
+    @property
+    def prompt_count(self) -> int:
+        run = self._run
+        return (run.execution_count if run else None) or self.shell.execution_count - 1
+
+    @property
+    def exec_result(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """IPython's ExecutionResult of the current run."""
+        run = self._run
+        return run.result if run else None
+
+    @exec_result.setter
+    def exec_result(self, result: Any) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
+        if run := self._run:
+            run.result = result
+
+    def quiet(self) -> bool:
+        run = self._run
+        code = run.request.content.get("code") if run else None
+        return isinstance(code, str) and ";" in code and bool(self.semicolon_at_end_of_expression(code))
+
+    def write_output_prompt(self) -> None:
+        pass
+
+    def write_format_data(self, format_dict: dict[str, Any], md_dict: dict[str, Any] | None = None) -> None:
+        content = {"execution_count": self.prompt_count, "data": format_dict, "metadata": md_dict or {}}
+        self.shell.publish("execute_result", content)
+
+    def finish_displayhook(self) -> None:
+        self._is_active = False
+
+
+class LanewayDisplayPublisher(DisplayPublisher):
+    """`display_data`, `update_display_data` and `clear_output`."""
+
+    shell: Shell
+
+    def publish(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self,
+        data: dict[str, Any],
+        metadata: dict[str, Any] | None = None,
+        *,
+        transient: dict[str, Any] | None = None,
+        update: bool = False,
+        **_kwargs: Any,
+    ) -> None:
+        self._validate_data(data, metadata)
+        for mime, renderer in getattr(self.shell, "mime_renderers", {}).items():
+            if mime in data:
+                renderer(data[mime], (metadata or {}).get(mime))
+                return
+        content = {"data": data, "metadata": metadata or {}, "transient": transient or {}}
+        self.shell.publish("update_display_data" if update else "display_data", content)
+        run = self.shell.runs.current
+        if run and run.execution_count and self.shell.history_manager:
+            output = HistoryOutput(output_type="display_data", bundle=data)
+            self.shell.history_manager.outputs[run.execution_count].append(output)
+
+    def clear_output(self, wait: bool = False) -> None:
+        self.shell.publish("clear_output", {"wait": wait})

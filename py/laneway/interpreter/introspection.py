@@ -1,0 +1,99 @@
+"""Completion, inspection, completeness, history: what reads the namespace and runs no cell.
+
+On a thread of its own where the host has threads, while cells run: nothing here may touch a run.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from IPython.core.completer import rectify_completions
+from IPython.utils.tokenutil import token_at_cursor
+
+from ..protocol.errors import RemoteProtocolError
+from ..protocol.message import Content
+from .shell import Shell
+
+
+def complete(shell: Shell, content: Content) -> Content:
+    """complete_reply. Offsets are in code points (messaging spec, "cursor_pos unicode note")."""
+    code = content["code"]
+    position = _position(content)
+    completions = list(rectify_completions(code, shell.Completer.completions(code, position)))
+    start, end = (completions[0].start, completions[0].end) if completions else (position, position)
+    return {
+        "status": "ok",
+        "matches": [completion.text for completion in completions],
+        "cursor_start": start,
+        "cursor_end": end,
+        "metadata": {
+            "_jupyter_types_experimental": [
+                {
+                    "start": completion.start,
+                    "end": completion.end,
+                    "text": completion.text,
+                    "type": completion.type or "<unknown>",
+                    "signature": completion.signature,
+                }
+                for completion in completions
+            ]
+        },
+    }
+
+
+def inspect(shell: Shell, content: Content) -> Content:
+    """inspect_reply."""
+    name = token_at_cursor(content["code"], _position(content))
+    data: dict[str, Any] = {}
+    found = False
+    try:
+        data = shell.object_inspect_mime(name, detail_level=content.get("detail_level") or 0)
+        found = True
+    except KeyError:
+        pass  # there is no such name
+    return {"status": "ok", "found": found, "data": data, "metadata": {}}
+
+
+def is_complete(shell: Shell, content: Content) -> Content:
+    """is_complete_reply."""
+    status, indent = shell.input_transformer_manager.check_complete(content["code"])
+    reply: Content = {"status": status}
+    if status == "incomplete":
+        reply["indent"] = " " * (indent or 0)
+    return reply
+
+
+def history(shell: Shell, content: Content) -> Content:
+    """history_reply. Raises RemoteProtocolError where the access type is unknown."""
+    manager = shell.history_manager
+    if manager is None:
+        return {"status": "ok", "history": []}
+    raw = content.get("raw") is not False
+    output = bool(content.get("output"))
+    match content["hist_access_type"]:
+        case "tail":
+            entries = manager.get_tail(content.get("n") or 10, raw=raw, output=output, include_latest=True)
+        case "range":
+            entries = manager.get_range(
+                content.get("session") or 0,
+                content.get("start") or 1,
+                content.get("stop"),
+                raw=raw,
+                output=output,
+            )
+        case "search":
+            entries = manager.search(
+                content.get("pattern") or "*",
+                raw=raw,
+                output=output,
+                n=content.get("n"),
+                unique=bool(content.get("unique")),
+            )
+        case other:
+            raise RemoteProtocolError(f"There is no hist_access_type {other!r}; use tail, range or search.")
+    return {"status": "ok", "history": [list(entry) for entry in entries]}
+
+
+def _position(content: Content) -> int:
+    code, position = content["code"], content.get("cursor_pos")
+    return len(code) if position is None else max(0, min(position, len(code)))

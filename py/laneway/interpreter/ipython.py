@@ -1,0 +1,208 @@
+"""IPythonInterpreter: IPython behind the port `Interpreter`.
+
+`handle` finds a method by msg_type. Cells and comm messages run on the thread and in the context of their
+lane; the rest is `introspection.py`, on any thread.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import Any
+
+from IPython.core.completer import ProvisionalCompleterWarning
+from IPython.core.release import version as ipython_version
+
+from .. import __version__
+from ..protocol.errors import LocalProtocolError
+from ..protocol.message import Content, Message, as_error
+from ..protocol.ports import Context
+from . import introspection
+from .comms import Comms
+from .kernel import KernelFacade
+from .run import Run, Runs
+from .shell import IN_BROWSER, Shell, default_config
+from .stdin import Stdin
+from .streams import Streams
+
+HISTORY_DELAY = 1.0
+"""Seconds after a cell that its history is written: a burst of cells is one write."""
+
+
+class IPythonInterpreter:
+    """Runs IPython. While it runs, sys.stdout and sys.stderr, input and getpass, and the package comm are its
+    own.
+
+    `pip_index_urls`: package indexes that `%pip install` asks first, in a browser.
+    """
+
+    def __init__(self, *, pip_index_urls: Sequence[str] = ()) -> None:
+        self._pip_index_urls = pip_index_urls
+        self._session: Session | None = None
+
+    @property
+    def info(self) -> Mapping[str, Any]:
+        """See `Interpreter`."""
+        python = ".".join(map(str, sys.version_info[:3]))
+        return {
+            "implementation": "laneway",
+            "implementation_version": __version__,
+            "language_info": {
+                "name": "python",
+                "version": python,
+                "mimetype": "text/x-python",
+                "file_extension": ".py",
+                "pygments_lexer": "ipython3",
+                "codemirror_mode": {"name": "ipython", "version": 3},
+                "nbconvert_exporter": "python",
+            },
+            "banner": f"Python {python} · IPython {ipython_version} · Laneway {__version__}",
+            "help_links": [
+                {"text": "Python Reference", "url": f"https://docs.python.org/{python.rpartition('.')[0]}"},
+                {"text": "IPython Reference", "url": "https://ipython.readthedocs.io"},
+            ],
+        }
+
+    def start(self, context: Context) -> None:
+        """See `Interpreter`."""
+        self._session = Session(context, self._pip_index_urls)
+
+    def handle(self, request: Message) -> Content | Awaitable[Content] | None:
+        """See `Interpreter`."""
+        assert self._session, "Start the interpreter first."
+        return self._session.handle(request)
+
+    def stop(self) -> None:
+        """See `Interpreter`."""
+        if self._session:
+            self._session.stop()
+            self._session = None
+
+
+class Session:
+    """The interpreter while it runs."""
+
+    def __init__(self, context: Context, pip_index_urls: Sequence[str]) -> None:
+        self._context = context
+        self._runs = runs = Runs()
+        self._streams = Streams(context, runs)
+        self._shell = Shell.instance(
+            context=context, runs=runs, streams=self._streams, config=default_config()
+        )
+        self._comms = Comms(self._shell.publish)
+        self._stdin = Stdin(context, runs, self._streams)
+        self._shell.kernel = KernelFacade(self._shell, self._comms.manager)
+        self._history_scheduled = False
+        # once, for good: `provisionalcompleter` changes the filters of every thread and changes them back
+        warnings.filterwarnings("ignore", category=ProvisionalCompleterWarning)
+        if IN_BROWSER:
+            from .pip import Pip  # it needs Pyodide
+
+            Pip(self._shell, pip_index_urls).install()
+        self._streams.install()
+        self._stdin.install()
+        self._comms.install()
+
+    def stop(self) -> None:
+        """Undo what was installed; write what is left."""
+        self._comms.uninstall()
+        self._stdin.uninstall()
+        self._streams.uninstall()
+        self._write_history()
+        self._shell.atexit_operations()
+        if self._shell.history_manager:
+            self._shell.history_manager.close()
+        Shell.clear_instance()
+
+    def handle(self, request: Message) -> Content | Awaitable[Content] | None:
+        """Serve one request."""
+        content = request.content
+        match request.msg_type:
+            case "execute_request":
+                return self._execute(request)
+            case "comm_open" | "comm_msg" | "comm_close":
+                return self._comm(request)
+            case "complete_request":
+                return introspection.complete(self._shell, content)
+            case "inspect_request":
+                return introspection.inspect(self._shell, content)
+            case "is_complete_request":
+                return introspection.is_complete(self._shell, content)
+            case "history_request":
+                return introspection.history(self._shell, content)
+            case "comm_info_request":
+                return {"status": "ok", "comms": self._comms.info(content.get("target_name"))}
+            case other:
+                raise LocalProtocolError(f"The interpreter does not know {other!r}.")
+
+    async def _execute(self, request: Message) -> Content:
+        shell, content = self._shell, request.content
+        code: str = content["code"]
+        silent = bool(content.get("silent"))
+        store_history = content.get("store_history") is not False and not silent
+        run = Run(request, shell.execution_count)
+        self._runs.begin(run)
+        if not silent:
+            shell.publish("execute_input", {"code": code, "execution_count": run.execution_count})
+        failure: BaseException | None
+        try:
+            failure = await self._run_cell(code, silent, store_history, request.metadata.get("cellId"))
+        except BaseException as error:  # an interrupt that came between IPython's own lines
+            shell.showtraceback((type(error), error, error.__traceback__))
+            failure = error
+        reply: Content
+        if failure is None:
+            expressions = content.get("user_expressions")
+            values = shell.user_expressions(expressions) if expressions else {}
+            reply = {"status": "ok", "user_expressions": values}
+        else:
+            reply = run.error or as_error(failure)
+        self._streams.flush()
+        if store_history:
+            self._schedule_history()
+        if shell.exit_now:
+            shell.exit_now = False
+            self._context.stop()
+        return {**reply, "execution_count": run.execution_count, "payload": run.payload}
+
+    async def _run_cell(
+        self, code: str, silent: bool, store_history: bool, cell_id: str | None
+    ) -> BaseException | None:
+        """Run the cell as IPython does, and return the error that ended it."""
+        shell = self._shell
+        bad_input = None
+        try:
+            transformed = shell.transform_cell(code)
+        except Exception:
+            transformed = code
+            bad_input = sys.exc_info()
+        try:
+            result = await shell.run_cell_async(
+                code,
+                store_history=store_history,
+                silent=silent,
+                transformed_cell=transformed,
+                preprocessing_exc_tuple=bad_input,
+                cell_id=cell_id,
+            )
+        finally:
+            shell.events.trigger("post_execute")
+        if not silent:
+            shell.events.trigger("post_run_cell", result)
+        return result.error_before_exec or result.error_in_exec
+
+    def _comm(self, request: Message) -> None:
+        self._runs.begin(Run(request))
+        self._comms.handle(request)
+        self._streams.flush()
+
+    def _schedule_history(self) -> None:
+        if not (self._history_scheduled or IN_BROWSER):
+            self._history_scheduled = True
+            self._context.call_later(HISTORY_DELAY, self._write_history)
+
+    def _write_history(self) -> None:
+        self._history_scheduled = False
+        if self._shell.history_manager:
+            self._shell.history_manager.writeout_cache()

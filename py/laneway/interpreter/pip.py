@@ -1,0 +1,87 @@
+"""`%pip` in a browser: micropip, which downloads and so must be awaited. Imported in Pyodide only."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+
+# micropip and Pyodide's modules are there in Pyodide only
+# pyright: reportMissingImports=false
+import micropip
+from IPython.core.error import UsageError
+
+from .shell import Shell
+
+_USAGE = "In the browser %pip can `install PACKAGE ...` and `list`."
+
+
+class Pip:
+    """The magic. `index_urls` are asked first; then the package index that micropip asks by itself."""
+
+    def __init__(self, shell: Shell, index_urls: Sequence[str]) -> None:
+        self._shell = shell
+        self._index_urls = list(index_urls)
+
+    def install(self) -> None:
+        """Take the place of IPython's `%pip`, which would start a process."""
+        self._shell.magics_manager.register_function(self.pip, "line", "pip")
+        self._shell.ast_transformers.append(_AwaitPip())
+
+    async def pip(self, line: str) -> None:
+        """Install packages, or list what is installed."""
+        command, *arguments = shlex.split(line, comments=True) or [""]
+        options = [argument for argument in arguments if argument.startswith("-")]
+        packages = [argument for argument in arguments if not argument.startswith("-")]
+        if unknown := set(options) - {"-q", "--quiet", "-U", "--upgrade", "--pre"}:
+            raise UsageError(f"%pip does not know {', '.join(sorted(unknown))} in the browser. {_USAGE}")
+        if command == "list" and not packages:
+            print(micropip.list())
+        elif command == "install" and packages:
+            await self._install(packages, pre="--pre" in options)
+        else:
+            raise UsageError(_USAGE)
+
+    async def _install(self, packages: list[str], pre: bool) -> None:
+        default = list(micropip.package_index.DEFAULT_INDEX_URLS)
+        attempts = [self._index_urls, [*self._index_urls, *default]] if self._index_urls else [default]
+        failure = ""
+        for indexes in attempts:
+            try:
+                await micropip.install(packages, index_urls=indexes, pre=pre)
+            except (ValueError, OSError) as error:
+                failure = str(error)
+            else:
+                return
+        if not await _reachable(default[0]):
+            failure = "this site does not have it, and the Python Package Index cannot be reached from here."
+        raise UsageError(f"{', '.join(packages)} cannot be installed: {failure}")
+
+
+async def _reachable(index_url: str) -> bool:
+    try:
+        await pyfetch(index_url.format(package_name="pip"))
+    except (OSError, AbortError):
+        return False
+    return True
+
+
+class _AwaitPip(ast.NodeTransformer):
+    """Puts an `await` before a `%pip` that is a statement of the cell, where IPython allows one."""
+
+    def visit_Module(self, node: ast.Module) -> ast.Module:  # noqa: N802, as ast wants it
+        for statement in node.body:
+            if isinstance(statement, ast.Expr) and _is_pip(statement.value):
+                statement.value = ast.Await(statement.value)
+        return node
+
+
+def _is_pip(value: ast.expr) -> bool:
+    """Is it `get_ipython().run_line_magic('pip', ...)`?"""
+    match value:
+        case ast.Call(
+            func=ast.Attribute(value=ast.Call(func=ast.Name("get_ipython")), attr="run_line_magic"),
+            args=[ast.Constant("pip"), *_],
+        ):
+            return True
+        case _:
+            return False

@@ -1,0 +1,185 @@
+"""stdout and stderr: text is gathered per parent, and sent as few messages, in order, soon.
+
+What is gathered goes out before any other output of the same parent and before its reply, when it is
+`MAX_SIZE` large, and when it is `MAX_AGE` old: by a timer, and by a look at the clock in `write`, since a
+loop that computes may hold up the timer.
+
+Any thread, under the host's guard. Imports: stdlib and `protocol/`.
+"""
+
+from __future__ import annotations
+
+import codecs
+import io
+import sys
+import time
+from collections.abc import Iterable
+from typing import Any, TextIO
+
+from ..protocol.message import Message
+from ..protocol.ports import Context
+from .run import Runs
+
+MAX_AGE = 0.05
+"""Seconds that text waits for more."""
+
+MAX_SIZE = 2**20
+"""Characters of one parent that wait for more."""
+
+
+class Streams:
+    """The gathered text of one kernel, and its `stdout` and `stderr`."""
+
+    def __init__(self, context: Context, runs: Runs) -> None:
+        self._context = context
+        self._runs = runs
+        self._gathered: dict[str | None, _Gathered] = {}
+        self._saved: tuple[TextIO, TextIO] | None = None
+        self.stdout = OutStream(self, "stdout", sys.__stdout__)
+        self.stderr = OutStream(self, "stderr", sys.__stderr__)
+
+    def install(self) -> None:
+        """Take the places of sys.stdout and sys.stderr."""
+        self._saved = sys.stdout, sys.stderr
+        sys.stdout, sys.stderr = self.stdout, self.stderr
+
+    def uninstall(self) -> None:
+        """Give them back, where they are still ours, and send what is left."""
+        if self._saved:
+            if sys.stdout is self.stdout:
+                sys.stdout = self._saved[0]
+            if sys.stderr is self.stderr:
+                sys.stderr = self._saved[1]
+        self.flush_all()
+
+    def write(self, name: str, text: str) -> None:
+        """Gather `text` for the current parent."""
+        parent = self._runs.parent
+        key = parent.msg_id if parent else None
+        with self._context.guard:
+            gathered = self._gathered.get(key)
+            if gathered is None:
+                gathered = self._gathered[key] = _Gathered(parent)
+                self._context.call_later(MAX_AGE, self._flush_old)
+            gathered.add(name, text)
+            if gathered.size > MAX_SIZE or time.monotonic() - gathered.since > MAX_AGE:
+                self._send(gathered)
+
+    def flush(self) -> None:
+        """Send what the current parent has written."""
+        parent = self._runs.parent
+        if gathered := self._gathered.get(parent.msg_id if parent else None):
+            with self._context.guard:
+                self._send(gathered)
+
+    def flush_all(self) -> None:
+        """Send everything."""
+        with self._context.guard:
+            for gathered in list(self._gathered.values()):
+                self._send(gathered)
+
+    def _flush_old(self) -> None:
+        with self._context.guard:
+            now = time.monotonic()
+            for key, gathered in list(self._gathered.items()):
+                if now - gathered.since < MAX_AGE / 2:
+                    continue
+                if gathered.segments:
+                    self._send(gathered)
+                else:
+                    del self._gathered[key]
+            if self._gathered:
+                self._context.call_later(MAX_AGE, self._flush_old)
+
+    def _send(self, gathered: _Gathered) -> None:
+        segments = gathered.take()
+        for name, pieces in segments:
+            self._context.publish(gathered.parent, "stream", {"name": name, "text": "".join(pieces)})
+
+
+class _Gathered:
+    """What one parent has written and was not sent: pieces, in order, by stream."""
+
+    def __init__(self, parent: Message | None) -> None:
+        self.parent = parent
+        self.since = time.monotonic()
+        self.size = 0
+        self.segments: list[tuple[str, list[str]]] = []
+
+    def add(self, name: str, text: str) -> None:
+        if not self.segments:
+            self.since = time.monotonic()
+        if not self.segments or self.segments[-1][0] != name:
+            self.segments.append((name, []))
+        self.segments[-1][1].append(text)
+        self.size += len(text)
+
+    def take(self) -> list[tuple[str, list[str]]]:
+        segments, self.segments = self.segments, []
+        self.size = 0
+        self.since = time.monotonic()
+        return segments
+
+
+class OutStream(io.TextIOBase):
+    """A text stream whose text becomes `stream` messages. `original` lends it a file descriptor."""
+
+    encoding = "utf-8"
+    errors = "replace"
+
+    def __init__(self, streams: Streams, name: str, original: TextIO | None) -> None:
+        super().__init__()
+        self.name = f"<{name}>"
+        self.mode = "w"
+        self._streams = streams
+        self._stream_name = name
+        self._original = original
+        self.buffer = _Bytes(self)
+        """For who writes bytes."""
+
+    def write(self, text: str, /) -> int:
+        if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
+        if text:
+            self._streams.write(self._stream_name, text)
+        return len(text)
+
+    def writelines(self, lines: Iterable[str], /) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        for line in lines:
+            self.write(line)
+
+    def flush(self) -> None:
+        self._streams.flush()
+
+    def writable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        if self._original is None:
+            raise io.UnsupportedOperation("fileno")
+        return self._original.fileno()
+
+    def isatty(self) -> bool:
+        return False
+
+    def close(self) -> None:
+        """Does nothing: a kernel's stdout outlives its cells."""
+
+
+class _Bytes(io.RawIOBase):
+    """Bytes written to `stdout.buffer`, as text."""
+
+    def __init__(self, stream: OutStream) -> None:
+        super().__init__()
+        self._stream = stream
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any, /) -> int:
+        self._stream.write(self._decoder.decode(bytes(data)))
+        return len(data)
+
+    def flush(self) -> None:
+        self._stream.flush()
