@@ -11,6 +11,7 @@ nothing running.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from typing import Any, TypeVar
@@ -22,6 +23,8 @@ from laneway.protocol.routes import ROUTES
 
 Check = Callable[[Client], Awaitable[None]]
 C = TypeVar("C", bound=Check)
+
+_ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 PATIENCE = 60
 """Seconds after which something has hung. No check relies on it to be right."""
@@ -557,7 +560,8 @@ async def check_inspect(kc: Client) -> None:
     reply = await soon(kc.inspect("inspected(1, 2)", 5))
     assert reply["found"]
     assert "Its docstring." in reply["data"]["text/plain"]
-    assert "return a" in (await soon(kc.inspect("inspected", detail_level=1)))["data"]["text/plain"]
+    detailed = (await soon(kc.inspect("inspected", detail_level=1)))["data"]["text/plain"]
+    assert "return a" in _ANSI.sub("", detailed)
     assert (await soon(kc.inspect("no_such_name")))["found"] is False
 
 

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-import uuid
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from ..protocol.client import Busy, ClientProtocol, Done, InputRequested, Pending, Published, Replied
 from ..protocol.errors import ClientClosedError, KernelDiedError, KernelError, KernelTimeoutError
-from ..protocol.message import Channel, Content, Message, Stamp
+from ..protocol.message import Channel, Content, Message
 from ..protocol.ports import ClientTransport
+from ..session import new_session
 from .comms import Comms
 from .execution import OUTPUT_TYPES, ExecResult, Execution, State, StdinHook
 
@@ -36,7 +35,7 @@ class Client:
     """A connection to one kernel. Use it as an async context manager, or `start` and `aclose` it."""
 
     def __init__(self, transport: ClientTransport) -> None:
-        stamp = Stamp(uuid.uuid4().hex, lambda: uuid.uuid4().hex, lambda: datetime.now(UTC).isoformat())
+        stamp = new_session()
         self.session = stamp.session
         """The session id in the headers of all that this client sends."""
         self.info: Content = {}
@@ -327,7 +326,10 @@ class Client:
                         execution.finish()
 
     def _lost(self, error: Exception) -> None:
-        self._end(lambda outputs: KernelDiedError(f"The kernel has died: {error}", outputs=outputs))
+        died = (
+            error if isinstance(error, KernelDiedError) else KernelDiedError(f"The kernel has died: {error}")
+        )
+        self._end(died.with_outputs)
 
     # ---- within
 

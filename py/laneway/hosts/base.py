@@ -11,19 +11,18 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import Context, copy_context
-from datetime import UTC, datetime
 from typing import Any, Protocol, assert_never
 
 from ..protocol.effects import Answer, Cancel, CloseSubshell, Effect, OpenSubshell, Send, Start, Stop
 from ..protocol.kernel import KernelProtocol
 from ..protocol.lanes import Job, Mode
-from ..protocol.message import Channel, Content, Message, Stamp, as_error
+from ..protocol.message import Channel, Content, Message, as_error
 from ..protocol.ports import Interpreter, Transport
 from ..protocol.routes import Family
+from ..session import new_session
 from .guard import Guard
 from .worker import Worker
 
@@ -66,8 +65,7 @@ class Host(ABC):
             "supported_features": ["kernel subshells"],
             "laneway": {"host": self.kind, "modes": [Mode.QUEUE, Mode.TASK], **(capabilities or {})},
         }
-        stamp = Stamp(uuid.uuid4().hex, lambda: uuid.uuid4().hex, lambda: datetime.now(UTC).isoformat())
-        self._core = KernelProtocol(info, stamp)
+        self._core = KernelProtocol(info, new_session())
         self._interpreter = interpreter
         self._transport: Transport | None = None
         self._performing = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import shlex
 from collections.abc import Sequence
 
@@ -9,6 +10,7 @@ from collections.abc import Sequence
 # pyright: reportMissingImports=false
 import micropip
 from IPython.core.error import UsageError
+from pyodide.http import AbortError, pyfetch
 
 from .shell import Shell
 
@@ -68,7 +70,7 @@ async def _reachable(index_url: str) -> bool:
 class _AwaitPip(ast.NodeTransformer):
     """Puts an `await` before a `%pip` that is a statement of the cell, where IPython allows one."""
 
-    def visit_Module(self, node: ast.Module) -> ast.Module:  # noqa: N802, as ast wants it
+    def visit_Module(self, node: ast.Module) -> ast.Module:
         for statement in node.body:
             if isinstance(statement, ast.Expr) and _is_pip(statement.value):
                 statement.value = ast.Await(statement.value)

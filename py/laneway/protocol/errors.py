@@ -64,6 +64,10 @@ class KernelDiedError(KernelError):
         self.signal = signal
         self.outputs = outputs
 
+    def with_outputs(self, outputs: Sequence[Any]) -> KernelDiedError:
+        """The same error, for a call that has had these outputs."""
+        return KernelDiedError(str(self), exit_code=self.exit_code, signal=self.signal, outputs=outputs)
+
 
 class KernelRestartedError(KernelError):
     """The kernel was restarted while this call was pending. `outputs` are those so far."""

@@ -104,6 +104,11 @@ class Connection:
                 f"The connection file {path} cannot be written: {error.strerror or error}."
             ) from None
 
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """All five."""
+        return tuple(getattr(self, name) for name in _PORTS)
+
     def url(self, name: str) -> str:
         """The address of the socket `name` (`shell`, `iopub`, `stdin`, `control` or `hb`)."""
         port: int = getattr(self, f"{name}_port")
@@ -144,7 +149,7 @@ class Connection:
             raise SettingsError(f"The {name} socket cannot use {self.url(name)}: {error}.") from None
 
     def _free_number(self) -> int:
-        used = {getattr(self, port) for port in _PORTS}
+        used = self.ports
         number = 1
         while number in used or Path(f"{self.ip}-{number}").exists():
             number += 1

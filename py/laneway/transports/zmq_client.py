@@ -10,14 +10,14 @@ import asyncio
 import contextlib
 import uuid
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 
 import zmq
 
 from ..protocol.errors import ClosedError, RemoteProtocolError
-from ..protocol.message import Channel, Message, Stamp
+from ..protocol.message import Channel, Message
 from ..protocol.wire import ZmqCodec
+from ..session import new_session
 from .connection import Connection
 from .encoding import json_codec
 from .zmq_socket import contiguous, make_socket, readable, receive_frames, send_frames
@@ -42,9 +42,7 @@ class ZmqClientTransport:
         """When the kernel last answered a heartbeat (`loop.time()`); None before the first."""
         self._codec = ZmqCodec(json_codec(), connection.key.encode(), connection.signature_scheme)
         self._connection = connection
-        self._probes = Stamp(
-            uuid.uuid4().hex, lambda: uuid.uuid4().hex, lambda: datetime.now(UTC).isoformat()
-        )
+        self._probes = new_session()
         self._context: zmq.Context[zmq.Socket[bytes]] | None = None
         self._sockets: dict[Channel, zmq.Socket[bytes]] = {}
         self._heartbeat: zmq.Socket[bytes] | None = None

@@ -74,8 +74,9 @@ class ZmqKernelTransport:
         self._heartbeat.start()
 
     def start(self, receiver: Receiver) -> None:
-        """See `Transport`."""
+        """See `Transport`. Who has subscribed by now is welcomed before it gets anything else."""
         self._receiver = receiver
+        self._receive_from(Channel.IOPUB)
         self._thread = threading.Thread(target=self._serve, name="laneway sockets", daemon=True)
         self._thread.start()
 
@@ -140,16 +141,17 @@ class ZmqKernelTransport:
 
     def _receive(self) -> bool:
         """Take what has come on every channel; whether there was any."""
-        found = False
-        for channel, end in self._sockets.items():
-            for _ in range(_BATCH):
-                with self._lock:
-                    if self._closed or not readable(end):
-                        break
-                    frames = receive_frames(end)
-                found = True
-                self._take(channel, frames)
-        return found
+        return sum(map(self._receive_from, self._sockets)) > 0
+
+    def _receive_from(self, channel: Channel) -> int:
+        end = self._sockets[channel]
+        for count in range(_BATCH):
+            with self._lock:
+                if self._closed or not readable(end):
+                    return count
+                frames = receive_frames(end)
+            self._take(channel, frames)
+        return _BATCH
 
     def _take(self, channel: Channel, frames: list[Any]) -> None:
         assert self._receiver is not None
