@@ -93,8 +93,10 @@ class Host(ABC):
                 self._perform()
             await self._main.run()
         finally:
-            self._interpreter.stop()
-            transport.close()
+            try:
+                self._interpreter.stop()
+            finally:
+                transport.close()
 
     def interrupt(self) -> None:
         """Interrupt every running cell."""

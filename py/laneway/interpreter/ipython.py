@@ -6,6 +6,7 @@ lane; the rest is `introspection.py`, on any thread.
 
 from __future__ import annotations
 
+import atexit
 import sys
 import warnings
 from collections.abc import Awaitable, Mapping, Sequence
@@ -20,9 +21,10 @@ from ..protocol.message import Content, Message, as_error
 from ..protocol.ports import Context
 from . import introspection
 from .comms import Comms
+from .history import IN_BROWSER
 from .kernel import KernelFacade
 from .run import Run, Runs
-from .shell import IN_BROWSER, Shell, default_config
+from .shell import Shell, default_config
 from .stdin import Stdin
 from .streams import Streams
 
@@ -110,6 +112,7 @@ class Session:
         self._stdin.uninstall()
         self._streams.uninstall()
         self._write_history()
+        atexit.unregister(self._shell.atexit_operations)
         self._shell.atexit_operations()
         if self._shell.history_manager:
             self._shell.history_manager.close()

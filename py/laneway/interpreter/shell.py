@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,10 +14,9 @@ from traitlets.config import Config
 from ..protocol.message import Content, error_content
 from ..protocol.ports import Context
 from .display import LanewayDisplayHook, LanewayDisplayPublisher
+from .history import IN_BROWSER, History
 from .run import Runs
 from .streams import Streams
-
-IN_BROWSER = sys.platform == "emscripten"
 
 
 def default_config() -> Config:
@@ -27,9 +25,9 @@ def default_config() -> Config:
     """
     config = Config()
     if IN_BROWSER:
-        config.HistoryManager.hist_file = ":memory:"
+        config.HistoryAccessor.hist_file = ":memory:"
     else:
-        config.HistoryManager.db_cache_size = 1_000_000  # `IPythonInterpreter` says when
+        config.HistoryManager.db_cache_size = 1_000_000  # never by itself: `Session` says when
     return config
 
 
@@ -81,6 +79,10 @@ class Shell(InteractiveShell):
 
     def init_payload(self) -> None:
         self.payload_manager = Payloads(self.runs, parent=self)
+
+    def init_history(self) -> None:
+        self.history_manager = History(shell=self, parent=self)
+        self.configurables.append(self.history_manager)
 
     def init_virtualenv(self) -> None:
         """A kernel is started in the environment that it is meant to run in."""
