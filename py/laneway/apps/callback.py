@@ -65,7 +65,7 @@ async def start_callback_kernel(
             await host.serve(transport)
         finally:
             _kernels.discard(task)
-            if stopped:
+            if stopped and host.started.is_set():
                 stopped()
 
     task = asyncio.create_task(serve(), name="laneway kernel")

@@ -66,8 +66,6 @@ def is_complete(shell: Shell, content: Content) -> Content:
 def history(shell: Shell, content: Content) -> Content:
     """history_reply. Raises RemoteProtocolError where the access type is unknown."""
     manager = shell.history_manager
-    if manager is None:
-        return {"status": "ok", "history": []}
     raw = content.get("raw") is not False
     output = bool(content.get("output"))
     match content["hist_access_type"]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import shlex
 from collections.abc import Sequence
 
-# micropip and Pyodide's modules are there in Pyodide only
+# Pyodide's modules are there in Pyodide only
 # pyright: reportMissingImports=false
-import micropip
+import pyodide_js
 from IPython.core.error import UsageError
 from pyodide.http import AbortError, pyfetch
 
@@ -37,13 +38,13 @@ class Pip:
         if unknown := set(options) - {"-q", "--quiet", "-U", "--upgrade", "--pre"}:
             raise UsageError(f"%pip does not know {', '.join(sorted(unknown))} in the browser. {_USAGE}")
         if command == "list" and not packages:
-            print(micropip.list())
+            print((await _micropip()).list())
         elif command == "install" and packages:
-            await self._install(packages, pre="--pre" in options)
+            await self._install(await _micropip(), packages, pre="--pre" in options)
         else:
             raise UsageError(_USAGE)
 
-    async def _install(self, packages: list[str], pre: bool) -> None:
+    async def _install(self, micropip: Any, packages: list[str], pre: bool) -> None:
         default = list(micropip.package_index.DEFAULT_INDEX_URLS)
         attempts = [self._index_urls, [*self._index_urls, *default]] if self._index_urls else [default]
         failure = ""
@@ -57,6 +58,12 @@ class Pip:
         if not await _reachable(default[0]):
             failure = "this site does not have it, and the Python Package Index cannot be reached from here."
         raise UsageError(f"{', '.join(packages)} cannot be installed: {failure}")
+
+
+async def _micropip() -> Any:
+    """The module; it is loaded when it is first needed."""
+    await pyodide_js.loadPackage("micropip")
+    return importlib.import_module("micropip")
 
 
 async def _reachable(index_url: str) -> bool:

@@ -82,7 +82,7 @@ class Shell(InteractiveShell):
 
     def init_history(self) -> None:
         self.history_manager = History(shell=self, parent=self)
-        self.configurables.append(self.history_manager)
+        self.configurables.append(self.history_manager)  # pyright: ignore[reportArgumentType]
 
     def init_virtualenv(self) -> None:
         """A kernel is started in the environment that it is meant to run in."""

@@ -148,6 +148,12 @@ class Connection:
         except (zmq.ZMQError, ValueError) as error:
             raise SettingsError(f"The {name} socket cannot use {self.url(name)}: {error}.") from None
 
+    def remove_files(self) -> None:
+        """Remove the files that ipc sockets leave when they are closed."""
+        if self.transport == "ipc":
+            for name in _PORTS:
+                Path(f"{self.ip}-{getattr(self, name)}").unlink(missing_ok=True)
+
     def _free_number(self) -> int:
         used = self.ports
         number = 1

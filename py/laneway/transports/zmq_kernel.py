@@ -117,6 +117,7 @@ class ZmqKernelTransport:
             end.close()
         self._context.term()  # ends the heartbeat, and waits `LINGER` at most for what is on its way
         self._heartbeat.join()
+        self.connection.remove_files()
         self._wakened.close()
         self._waker.close()
 
