@@ -15,7 +15,7 @@ import zmq
 from jupyter_client.blocking.client import BlockingKernelClient
 
 from laneway.protocol.errors import SettingsError
-from laneway.protocol.message import Channel
+from laneway.protocol.message import Channel, Message
 from laneway.transports.connection import Connection
 from laneway.transports.zmq_kernel import ZmqKernelTransport
 
@@ -190,20 +190,19 @@ def test_20_000_messages_wait_for_a_slow_reader(served: Served) -> None:
 def test_no_message_is_overlooked_while_other_threads_send(served: Served) -> None:
     """A send can take away the signal that something has come."""
     transport, inbox, client = served
-    inbox.answer = lambda request: transport.send(reply(request, {}))
     guard = threading.Lock()  # as a host has it
-    stop = threading.Event()
+    done = threading.Event()
+
+    def answer(request: Message) -> None:
+        with guard:
+            transport.send(reply(request, {}))
 
     def publish() -> None:
-        number = 0
-        while not stop.is_set():
-            number += 1
+        while not done.wait(0.0001):
             with guard:
-                transport.send(output(number))
-            client_has_read.wait(0.001)
+                transport.send(output(0))
 
-    client_has_read = threading.Event()
-    inbox.answer = lambda request: _guarded(guard, lambda: transport.send(reply(request, {})))
+    inbox.answer = answer
     publishers = [threading.Thread(target=publish) for _ in range(2)]
     for thread in publishers:
         thread.start()
@@ -212,14 +211,9 @@ def test_no_message_is_overlooked_while_other_threads_send(served: Served) -> No
             msg_id = client.send({})
             assert client.receive()["parent_header"]["msg_id"] == msg_id
     finally:
-        stop.set()
+        done.set()
         for thread in publishers:
             thread.join()
-
-
-def _guarded(guard: threading.Lock, call: Any) -> None:
-    with guard:
-        call()
 
 
 def test_control_overtakes_a_full_shell(served: Served) -> None:
@@ -248,13 +242,17 @@ def test_settle_calls_after_what_has_come(served: Served) -> None:
     order: list[str] = []
     settled = threading.Event()
 
+    def settle() -> None:
+        order.append("settled")
+        settled.set()
+
     def answer(message: Any) -> None:
         order.append(message.content["name"])
         if message.content["name"] == "first":
             client.send({"name": "second"})
             shell = transport._sockets[Channel.SHELL]  # pyright: ignore[reportPrivateUsage]
             assert shell.poll(TIMEOUT * 1000)  # we are on its thread
-            transport.settle(lambda: (order.append("settled"), settled.set()))
+            transport.settle(settle)
 
     inbox.answer = answer
     client.send({"name": "first"})

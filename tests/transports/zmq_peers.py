@@ -9,6 +9,7 @@ import queue
 import threading
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Self
 
 import zmq
@@ -100,6 +101,7 @@ class RawClient:
     ) -> str:
         """Send a message and return its id."""
         message = self.session.send(self.sockets[channel], msg_type, content, buffers=list(buffers))
+        assert message is not None
         return message["header"]["msg_id"]
 
     def receive(self, channel: str = "shell") -> dict[str, Any]:
@@ -116,6 +118,5 @@ class RawClient:
 
 def threads_and_files() -> tuple[int, int]:
     """How many threads and open files this process has."""
-    return threading.active_count(), len(
-        os.listdir("/proc/self/fd" if os.path.exists("/proc") else "/dev/fd")
-    )
+    files = Path("/proc/self/fd") if Path("/proc").exists() else Path("/dev/fd")
+    return threading.active_count(), len(list(files.iterdir()))

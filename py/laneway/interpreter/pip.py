@@ -6,6 +6,7 @@ import ast
 import importlib
 import shlex
 from collections.abc import Sequence
+from typing import Any
 
 # Pyodide's modules are there in Pyodide only
 # pyright: reportMissingImports=false
