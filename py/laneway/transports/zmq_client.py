@@ -74,14 +74,12 @@ class ZmqClientTransport:
         if self._context is None or self._loop is None:
             return
         context, self._context = self._context, None
-        ends, self._sockets = list(self._sockets.values()), {}
-        if self._heartbeat:
-            ends.append(self._heartbeat)
         if self._next_beat:
             self._next_beat.cancel()
-        for end in ends:
+        for end in (*self._sockets.values(), *([self._heartbeat] if self._heartbeat else ())):
             self._loop.remove_reader(end.fileno())
             end.close()
+        self._sockets, self._heartbeat = {}, None
         await asyncio.to_thread(context.term)  # waits `LINGER` at most for what is on its way
 
     # ---- on the event loop
@@ -96,7 +94,6 @@ class ZmqClientTransport:
             )
             self._loop.add_reader(end.fileno(), self._receive)
         self._heartbeat = self._connect("hb", zmq.DEALER, identity)
-        self._heartbeat.set_hwm(5)  # a kernel that was stopped for hours has not to answer for them
         self._loop.add_reader(self._heartbeat.fileno(), self._hear)
         self._beat()
 
@@ -104,11 +101,17 @@ class ZmqClientTransport:
         assert self._context is not None
         end = make_socket(self._context, kind)
         end.reconnect_ivl, end.reconnect_ivl_max = 20, 500  # milliseconds; a kernel that starts is soon there
+        if name == "hb":
+            end.set_hwm(5)  # a kernel that was stopped for hours has not to answer for them
         if kind == zmq.SUB:
             end.subscribe(b"")
         else:
             end.identity = identity
-        self._connection.connect(name, end)
+        try:
+            self._connection.connect(name, end)
+        except BaseException:
+            end.close()
+            raise
         return end
 
     async def _wait_for_iopub(self) -> None:
