@@ -89,7 +89,9 @@ def history(shell: Shell, content: Content) -> Content:
             )
         case other:
             raise RemoteProtocolError(f"There is no hist_access_type {other!r}; use tail, range or search.")
-    return {"status": "ok", "history": [list(entry) for entry in entries]}
+    # IPython calls the present session 0 in a range, and by its number elsewhere
+    present = manager.session_number
+    return {"status": "ok", "history": [[session or present, *rest] for session, *rest in entries]}
 
 
 def _position(content: Content) -> int:
