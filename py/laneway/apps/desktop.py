@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import faulthandler
+import gc
 import os
 import signal
 import sys
@@ -95,11 +96,14 @@ def _runtime_dir() -> Path:
 
 
 def _run(transport: ZmqKernelTransport) -> None:
+    gc.disable()  # nothing that is imported is garbage: looking for some takes a tenth of the start
     import anyio
 
     from ..hosts.threads import DEADLINE, ThreadHost
     from ..interpreter.ipython import IPythonInterpreter
 
+    gc.freeze()
+    gc.enable()
     host = ThreadHost(IPythonInterpreter(), overdue=_exit)
     if not sys.flags.safe_path:
         sys.path.insert(0, "")

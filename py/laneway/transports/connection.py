@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -41,7 +40,7 @@ class Connection:
     @classmethod
     def new(cls) -> Self:
         """This machine only, a fresh key, and ports to be chosen."""
-        return cls(key=secrets.token_hex(32))
+        return cls(key=os.urandom(32).hex())
 
     @classmethod
     def read(cls, path: Path) -> Self:
