@@ -151,12 +151,12 @@ class ZmqClientTransport:
         except RemoteProtocolError:
             self.dropped += 1
             return
+        ours = message.parent_header.get("session") == self._probes.session
         if channel is Channel.IOPUB:
             self._subscribed.set()
-        if message.parent_header.get("session") == self._probes.session:
-            if channel is not Channel.IOPUB:
-                self._probed.set()
-        elif self._deliver:
+        if ours or channel is Channel.IOPUB:
+            self._probed.set()
+        if not ours and self._deliver:
             self._deliver(message)
 
     def _beat(self) -> None:
