@@ -640,8 +640,8 @@ async def check_comm_handler_that_raises(kc: Client) -> None:
     )
     messages = kc.subscribe(lambda message: message.channel is Channel.IOPUB)
     opened = kc.post("comm_open", {"comm_id": "c3", "target_name": "bad", "data": {}})
-    stream = await find(messages, "stream", opened)
-    assert "bad handler" in stream.content["text"]
+    assert (await find(messages, "error", opened)).content["evalue"] == "bad handler"
+    assert (await find(messages, "comm_close", opened)).content["comm_id"] == "c3"
     messages.close()
     assert (await run(kc, "1")).status == "ok"
 

@@ -5,8 +5,8 @@
  *
  * A frame, both ways: 4 bytes with the length of the rest, 4 bytes with the number of parts, then for each part 4
  * bytes with its length and its bytes; all numbers little-endian. Part 0 is the envelope, the others are the binary
- * buffers. The first frame out is `{"ready": true, "capabilities": {...}}`. The end of stdin stops the kernel. Needs a
- * built `@laneway/kernel`. What is printed goes to stderr.
+ * buffers. When the kernel can answer, a frame `{"ready": true, "capabilities": {...}}` comes. The end of stdin stops the
+ * kernel. Needs a built `@laneway/kernel`. What is printed goes to stderr.
  */
 import { Console } from "node:console";
 import { resolve } from "node:path";

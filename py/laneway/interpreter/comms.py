@@ -15,9 +15,12 @@ Publish = Callable[..., None]
 
 
 class Comms:
-    """The comm manager of a kernel, put where the package `comm` looks for one."""
+    """The comm manager of a kernel, put where the package `comm` looks for one. `show_error` shows the
+    exception that is being handled.
+    """
 
-    def __init__(self, publish: Publish) -> None:
+    def __init__(self, publish: Publish, show_error: Callable[[], None]) -> None:
+        self._show_error = show_error
         self.manager = CommManager()
         self._saved = comm.create_comm, comm.get_comm_manager
 
@@ -46,17 +49,47 @@ class Comms:
         comm.create_comm, comm.get_comm_manager = self._saved
 
     def handle(self, request: Message) -> None:
-        """Give a comm message to its comm. An error in a hook is logged, which prints it; it ends nothing."""
+        """Give a comm message to its comm. An error in a hook is shown as the output of this message; it ends
+        nothing.
+
+        A comm to a target that nobody has registered is closed again (messaging spec, "Opening a Comm");
+        messages of comms that are closed are dropped.
+        """
+        content = request.content
+        comm_id = content["comm_id"]
         message = {
             "header": request.header,
             "msg_id": request.msg_id,
             "msg_type": request.msg_type,
             "parent_header": request.parent_header,
             "metadata": request.metadata,
-            "content": {"data": {}, **request.content},
+            "content": {"data": {}, **content},
             "buffers": list(request.buffers),
         }
-        getattr(self.manager, request.msg_type)(None, "", message)
+        known = self.manager.comms.get(comm_id)
+        match request.msg_type:
+            case "comm_open":
+                opened = self._comm(comm_id=comm_id, primary=False, target_name=content["target_name"])
+                self.manager.register_comm(opened)
+                target = self.manager.targets.get(opened.target_name)
+                if target is None or not self._try(lambda: target(opened, message)):
+                    opened.close()
+            case "comm_msg" if known:
+                self._try(lambda: known.handle_msg(message))
+            case "comm_close" if known:
+                known._closed = True  # pyright: ignore[reportPrivateUsage], it has no other way to learn of it
+                self.manager.unregister_comm(known)
+                self._try(lambda: known.handle_close(message))
+            case _:
+                pass
+
+    def _try(self, hook: Callable[[], object]) -> bool:
+        try:
+            hook()
+        except Exception:
+            self._show_error()
+            return False
+        return True
 
     def info(self, target_name: str | None) -> dict[str, dict[str, str]]:
         """The open comms, of one target or all: `{comm_id: {"target_name": ...}}`."""

@@ -92,7 +92,7 @@ class Session:
         self._shell = Shell.instance(
             context=context, runs=runs, streams=self._streams, config=default_config()
         )
-        self._comms = Comms(self._shell.publish)
+        self._comms = Comms(self._shell.publish, self._shell.showtraceback)
         self._stdin = Stdin(context, runs, self._streams)
         self._shell.kernel = KernelFacade(self._shell, self._comms.manager)
         self._history_scheduled = False

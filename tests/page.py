@@ -1,0 +1,60 @@
+"""A page in Chromium, and a server for its files: what tests of the browser side stand on."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+from playwright.async_api import Page, async_playwright
+
+ROOT = Path(__file__).resolve().parents[1]
+
+_ARGUMENTS = [
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-quic",
+    "--no-first-run",
+]
+
+
+@contextmanager
+def serving(folder: Path, *options: str) -> Generator[str, None, None]:
+    """The address at which the site's own server serves `folder`."""
+    command = [sys.executable, str(ROOT / "site" / "serve.py"), "--port", "0", *options, str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout
+            line = process.stdout.readline()
+            address = re.search(r"http://\S+/", line)
+            assert address, f"The server did not say its address, but {line!r}."
+            yield address[0]
+        finally:
+            process.terminate()
+
+
+@asynccontextmanager
+async def chromium_page() -> AsyncGenerator[Page, None]:
+    """A new page of a new browser."""
+    root = hasattr(os, "geteuid") and os.geteuid() == 0
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=_executable(), args=[*_ARGUMENTS, *(["--no-sandbox"] if root else [])]
+        )
+        yield await browser.new_page(viewport={"width": 1300, "height": 900})
+        await browser.close()
+
+
+def _executable() -> str:
+    """`make test` has found one; a test that is run by hand asks as `make test` does."""
+    if named := os.environ.get("LANEWAY_CHROMIUM"):
+        return named
+    found = subprocess.run(
+        [sys.executable, str(ROOT / ".ci" / "chromium")], stdout=subprocess.PIPE, text=True, check=True
+    )
+    return found.stdout.strip()
