@@ -11,6 +11,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
+from .version import __version__
+
 if TYPE_CHECKING:
     from .apps.callback import Handlers, start_callback_kernel
     from .apps.in_process import in_process
@@ -18,13 +20,14 @@ if TYPE_CHECKING:
     from .client.launch import connect, launch
     from .protocol.errors import KernelError
 
-__version__ = "0.1.0"
+
 __all__ = [
     "Client",
     "ExecResult",
     "Execution",
     "Handlers",
     "KernelError",
+    "__version__",
     "connect",
     "in_process",
     "launch",

@@ -125,9 +125,10 @@ def _exit() -> None:
 
 def _watch_parent(gone: Callable[[], None]) -> None:
     """Call `gone` when the program that started the kernel has ended; Jupyter says which one it is."""
-    parent = int(os.environ.get("JPY_PARENT_PID", "0"))
-    if parent <= 1 or sys.platform == "win32":
+    named = os.environ.get("JPY_PARENT_PID", "")
+    if not named.isdecimal() or sys.platform == "win32":  # there it is a handle
         return
+    parent = int(named)
     is_child = os.getppid() == parent  # there may be a launcher in between
 
     def watch() -> None:

@@ -15,10 +15,10 @@ from typing import Any
 from IPython.core.completer import ProvisionalCompleterWarning
 from IPython.core.release import version as ipython_version
 
-from .. import __version__
 from ..protocol.errors import LocalProtocolError
 from ..protocol.message import Content, Message, as_error
 from ..protocol.ports import Context
+from ..version import __version__
 from . import introspection
 from .comms import Comms
 from .history import IN_BROWSER

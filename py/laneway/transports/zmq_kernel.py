@@ -8,6 +8,7 @@ Source: messaging spec 5.5, "The Wire Protocol"; JEP 65 (iopub_welcome).
 
 from __future__ import annotations
 
+import contextlib
 import os
 import selectors
 import socket
@@ -62,6 +63,7 @@ class ZmqKernelTransport:
         self._process = os.getpid()
         self._lock = threading.Lock()  # around the sockets
         self._wakened, self._waker = socket.socketpair()
+        self._waker.setblocking(False)
         self._asleep = False
         self._closed = False
         self._settling: deque[Callable[[], None]] = deque()
@@ -100,9 +102,12 @@ class ZmqKernelTransport:
             self._wake()
 
     def settle(self, call: Callable[[], None]) -> None:
-        """See `Transport`. Calls on the sockets' thread."""
-        self._settling.append(call)
-        self._wake()
+        """See `Transport`. Calls on the sockets' thread; after `close` at once."""
+        if self._closed:
+            call()
+        else:
+            self._settling.append(call)
+            self._wake()
 
     def close(self) -> None:
         """See `Transport`."""
@@ -172,10 +177,13 @@ class ZmqKernelTransport:
         self.dropped += 1
         if type(error) not in self._complaints:
             self._complaints.add(type(error))
-            print(f"laneway: {error} It was dropped; so will others be, silently.", file=sys.__stderr__)
+            if sys.__stderr__:
+                sentence = f"laneway: {error} It was dropped; so will others be, silently."
+                print(sentence, file=sys.__stderr__)
 
     def _wake(self) -> None:
-        self._waker.send(b"\0")
+        with contextlib.suppress(OSError):  # it has been told often enough, or has ended
+            self._waker.send(b"\0")
 
 
 def _echo(heartbeat: zmq.Socket[bytes]) -> None:
