@@ -274,6 +274,7 @@ def test_close_delivers_what_was_sent_and_leaves_nothing() -> None:
     with RawClient(Connection.new(), b"") as warm:  # libzmq has its first files now
         assert warm
     before = threads_and_files()
+    settled: list[bool] = []
     transport, inbox = ZmqKernelTransport(Connection.new()), Inbox()
     transport.start(inbox)
     with RawClient(transport.connection) as client:
@@ -283,6 +284,8 @@ def test_close_delivers_what_was_sent_and_leaves_nothing() -> None:
         transport.close()
         transport.close()
         transport.send(output(1000))
+        transport.settle(lambda: settled.append(True))
+        assert settled
         assert [client.receive("iopub")["header"]["msg_id"] for _ in range(1000)] == [*map(str, range(1000))]
         assert not client.sockets["iopub"].poll(0)
     assert threads_and_files() == before
@@ -302,12 +305,13 @@ def test_close_without_start_and_with_a_client_that_does_not_read() -> None:
 
 
 def test_a_taken_port_is_a_settings_error_and_leaves_nothing() -> None:
-    with kernel() as (transport, _inbox):
-        before = threads_and_files()
-        taken = replace(Connection.new(), control_port=transport.connection.shell_port)
-        with pytest.raises(SettingsError, match="The control socket cannot use tcp"):
-            ZmqKernelTransport(taken)
-        assert threads_and_files() == before
+    first = ZmqKernelTransport(Connection.new())
+    before = threads_and_files()
+    taken = replace(Connection.new(), control_port=first.connection.shell_port)
+    with pytest.raises(SettingsError, match="The control socket cannot use tcp"):
+        ZmqKernelTransport(taken)
+    assert threads_and_files() == before
+    first.close()
 
 
 @pytest.mark.parametrize("scheme", ["hmac-sha0815", "sha256", "", "ed25519"])
