@@ -31,6 +31,9 @@ from .streams import Streams
 HISTORY_DELAY = 1.0
 """Seconds after a cell that its history is written: a burst of cells is one write."""
 
+EXIT_DELAY = 0.1
+"""Seconds after the cell that says `exit` that the kernel ends by itself."""
+
 
 class IPythonInterpreter:
     """Runs IPython. While it runs, sys.stdout and sys.stderr, input and getpass, and the package comm are its
@@ -166,7 +169,8 @@ class Session:
             self._schedule_history()
         if shell.exit_now:
             shell.exit_now = False
-            self._context.stop()
+            # a client that asks whether the kernel is alive first (jupyter console) is to see the reply
+            self._context.call_later(EXIT_DELAY, self._context.stop)
         return {**reply, "execution_count": run.execution_count, "payload": run.payload}
 
     async def _run_cell(

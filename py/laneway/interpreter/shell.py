@@ -101,10 +101,9 @@ class Shell(InteractiveShell):
 
     def ask_exit(self) -> None:
         """End the kernel, once this cell has been answered."""
-        self.exit_now = True
-        self.payload_manager.write_payload(
-            {"source": "ask_exit", "keepkernel": self.keepkernel_on_exit is True}
-        )
+        keep = self.keepkernel_on_exit is True
+        self.exit_now = not keep
+        self.payload_manager.write_payload({"source": "ask_exit", "keepkernel": keep})
 
     keepkernel_on_exit: bool | None = None
     """IPython's `exit` sets it."""
