@@ -607,6 +607,7 @@ async def check_comm_echo(kc: Client) -> None:
         assert [bytes(buffer) for buffer in echoed.buffers] == [data, b""]
     kc.post("comm_close", {"comm_id": "c1", "data": {}})
     kc.post("comm_msg", {"comm_id": "c1", "data": {}})  # too late: nobody's
+    await run(kc, "pass")  # on the thread of the comms: behind them
     assert "c1" not in (await soon(kc.comm_info()))["comms"]
     unknown = kc.post("comm_open", {"comm_id": "c2", "target_name": "nobody", "data": {}})
     assert (await find(messages, "comm_close", unknown)).content["comm_id"] == "c2"

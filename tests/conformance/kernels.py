@@ -30,11 +30,15 @@ async def memory() -> AsyncGenerator[Client, None]:
         target=lambda: anyio.run(ThreadHost(IPythonInterpreter()).serve, kernel_end), name="kernel"
     )
     thread.start()
-    async with Client(client_end) as kc:
-        yield kc
-        if kc.alive:
-            await kc.shutdown()
-    await anyio.to_thread.run_sync(thread.join)
+    try:
+        async with Client(client_end) as kc:
+            try:
+                yield kc
+            finally:
+                if kc.alive:
+                    await kc.shutdown()
+    finally:
+        await anyio.to_thread.run_sync(thread.join)
 
 
 @asynccontextmanager
