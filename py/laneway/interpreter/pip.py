@@ -58,7 +58,7 @@ class Pip:
                 return
         if not await _reachable(default[0]):
             failure = "this site does not have it, and the Python Package Index cannot be reached from here."
-        raise UsageError(f"{', '.join(packages)} cannot be installed: {failure}")
+        raise UsageError(f"{', '.join(packages)} cannot be installed: {failure}") from None
 
 
 async def _micropip() -> Any:

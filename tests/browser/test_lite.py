@@ -1,0 +1,261 @@
+"""Laneway in JupyterLite, as its users have it: in Chromium, through the app's own kernel connection."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from playwright.async_api import Page, expect
+
+from tests.page import ROOT
+
+from .lite import jupyterlite, run_notebook
+
+pytestmark = pytest.mark.anyio
+
+NOTEBOOKS = ROOT / "site" / "notebooks"
+
+
+@pytest.fixture(scope="module")
+async def opened() -> AsyncGenerator[tuple[Page, list[str]], None]:
+    async with jupyterlite() as lite:
+        yield lite
+
+
+@pytest.fixture
+def page(opened: tuple[Page, list[str]]) -> Page:
+    return opened[0]
+
+
+async def test_it_is_the_default_kernel(page: Page) -> None:
+    name, display_name = await page.evaluate(
+        "() => { const { specs } = window.jupyterapp.serviceManager.kernelspecs;"
+        " return [specs.default, specs.kernelspecs.laneway.display_name]; }"
+    )
+    assert (name, display_name) == ("laneway", "Python (Laneway)")
+
+
+async def test_one_plus_one(page: Page) -> None:
+    outputs = await page.evaluate("async () => (await window.run('1+1').finished).outputs")
+    assert [output["data"]["text/plain"] for output in outputs] == ["2"]
+
+
+async def test_all_is_answered_while_a_cell_awaits(page: Page) -> None:
+    completion, inspection, info, done, text = await page.evaluate(
+        """async () => {
+          const cell = window.run(`
+            import asyncio
+            answered = asyncio.Event()
+            print("ready")
+            await answered.wait()
+            print("went on")`.replaceAll("\\n            ", "\\n"));
+          await cell.until("ready");
+          const { kernel } = window;
+          const completion = await kernel.requestComplete({ code: "impo", cursor_pos: 4 });
+          const inspection = await kernel.requestInspect({ code: "len", cursor_pos: 3, detail_level: 0 });
+          const info = await kernel.requestKernelInfo();
+          const done = cell.done;
+          await window.run("# task\\nanswered.set()").finished;
+          await cell.finished;
+          return [completion.content.matches, inspection.content.found, info.content.status, done, cell.text];
+        }"""
+    )
+    assert "import" in completion
+    assert inspection is True
+    assert info == "ok"
+    assert done is False
+    assert text == "ready\nwent on\n"
+
+
+async def test_a_comm_message_reaches_a_cell_that_awaits_it(page: Page) -> None:
+    text = await page.evaluate(
+        """async () => {
+          const opened = new Promise((resolve) => window.kernel.registerCommTarget("test", resolve));
+          const cell = window.run(`
+            import asyncio, comm
+            got = asyncio.get_running_loop().create_future()
+            c = comm.create_comm(target_name="test")
+            c.on_msg(lambda m: got.set_result((m["content"]["data"], [bytes(b) for b in m["buffers"]])))
+            print(await got)`.replaceAll("\\n            ", "\\n"));
+          const comm = await opened;
+          comm.send({ hello: "cell" }, {}, [new Uint8Array([1, 2, 3]).buffer]);
+          await cell.finished;
+          return cell.text;
+        }"""
+    )
+    assert text == "({'hello': 'cell'}, [b'\\x01\\x02\\x03'])\n"
+
+
+async def test_a_second_cell_starts_right_after_the_first(page: Page) -> None:
+    code = "import asyncio\nprint('ready')\nawait asyncio.sleep(0.3)\nprint('first')"
+    first_done, gap, order = await page.evaluate(
+        """async (code) => {
+          const first = window.run(code);
+          const second = window.run("print('second')");
+          await second.finished;
+          return [first.done, second.began - first.ended, first.text + second.text];
+        }""",
+        code,
+    )
+    assert first_done is True
+    assert order == "ready\nfirst\nsecond\n"
+    assert gap < 1000  # milliseconds: it did not wait for anything else
+
+
+async def test_task_cells_overlap(page: Page) -> None:
+    texts = await page.evaluate(
+        """async () => {
+          const meet = (me, other) => `# task
+import asyncio
+${me}_here = asyncio.Event()
+print("ready")
+while "${other}_here" not in globals(): await asyncio.sleep(0.01)
+${me}_here.set()
+await ${other}_here.wait()
+print("met")`;
+          const cells = [window.run(meet("a", "b")), window.run(meet("b", "a"))];
+          await Promise.all(cells.map((cell) => cell.finished));
+          return cells.map((cell) => cell.text);
+        }"""
+    )
+    assert texts == ["ready\nmet\n"] * 2
+
+
+async def test_interrupting_an_await(page: Page) -> None:
+    ename, kept = await page.evaluate(
+        """async () => {
+          const cell = window.run("import asyncio\\nkept = 1\\nprint('ready')\\nawait asyncio.sleep(1000)");
+          await cell.until("ready");
+          await window.kernel.interrupt();
+          await cell.finished;
+          return [cell.reply.ename, (await window.run("print(kept)").finished).text];
+        }"""
+    )
+    assert (ename, kept) == ("KeyboardInterrupt", "1\n")
+
+
+async def test_input(page: Page) -> None:
+    text = await page.evaluate(
+        """async () => {
+          const future = window.kernel.requestExecute({ code: "print(input('name? '))", allow_stdin: true });
+          let text = "";
+          future.onIOPub = (message) => (text += message.content.text ?? "");
+          future.onStdin = (message) => {
+            text += message.content.prompt;
+            future.sendInputReply({ value: "Ada", status: "ok" }, message.header);
+          };
+          await future.done;
+          return text;
+        }"""
+    )
+    assert text == "name? Ada\n"
+
+
+async def test_pip(page: Page) -> None:
+    code = "%pip install cowsay\nimport cowsay\ncowsay.cow('Moo')"
+    moo = await page.evaluate("async (code) => await window.run(code).finished", code)
+    assert moo["status"] == "ok", moo
+    assert "| Moo |" in moo["text"]
+
+
+async def test_pip_says_why_it_cannot() -> None:
+    """On a page of its own, which asks the Python Package Index as well: here it cannot be reached."""
+    code = "%pip install no-such-package-anywhere"
+    async with jupyterlite() as (page, _strangers):
+        unknown = await page.evaluate("async (code) => await window.run(code).finished", code)
+    assert unknown["status"] == "error"
+    assert "no-such-package-anywhere cannot be installed" in unknown["reply"]["evalue"]
+    assert len(unknown["reply"]["traceback"]) == 1
+
+
+async def test_twenty_thousand_prints_are_few_messages(page: Page) -> None:
+    count, text = await page.evaluate(
+        """async () => {
+          const future = window.kernel.requestExecute({ code: "for i in range(20_000): print(i)" });
+          let count = 0;
+          let text = "";
+          future.onIOPub = ({ header, content }) => {
+            if (header.msg_type === "stream") [count, text] = [count + 1, text + content.text];
+          };
+          await future.done;
+          return [count, text];
+        }"""
+    )
+    assert text == "".join(f"{i}\n" for i in range(20_000))
+    assert count <= 50
+
+
+def desktop(name: str) -> list[dict[str, Any]]:
+    """The code cells of a notebook after nbclient has run it with the kernel of the desktop."""
+    notebook: Any = nbformat.read(NOTEBOOKS / name, as_version=4)
+    NotebookClient(notebook, timeout=60, resources={"metadata": {"path": str(NOTEBOOKS)}}).execute()
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def plain(cells: list[dict[str, Any]]) -> list[Any]:
+    """What the cells show, without what differs from run to run: identities, and where files lie."""
+    shown: list[Any] = []
+    for cell in cells:
+        outputs: list[Any] = []
+        for output in cell["outputs"]:
+            match output["output_type"]:
+                case "stream":
+                    text = "".join(output["text"])
+                    if outputs and outputs[-1][0] == output["name"]:
+                        text = outputs.pop()[1] + text
+                    outputs.append((output["name"], text))
+                case "error":
+                    outputs.append((output["ename"], output["evalue"]))
+                case kind:
+                    data = {mime: _constant(value) for mime, value in output["data"].items()}
+                    outputs.append((kind, data, output.get("execution_count")))
+        shown.append(outputs)
+    return shown
+
+
+def _constant(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: "..." if key == "model_id" else _constant(item) for key, item in value.items()}
+    text = "".join(value) if isinstance(value, list) and all(isinstance(x, str) for x in value) else value
+    return re.sub(r"0x[0-9a-f]+", "0x...", text) if isinstance(text, str) else text
+
+
+@pytest.mark.parametrize("name", ["tour.ipynb", "widgets.ipynb", "wasm-wheels.ipynb"])
+async def test_a_notebook_shows_what_it_shows_on_the_desktop(page: Page, name: str) -> None:
+    assert plain(await run_notebook(page, name)) == plain(desktop(name))
+
+
+async def test_a_slider_moves_a_label(page: Page) -> None:
+    await run_notebook(page, "widgets.ipynb")
+    handle = page.locator(".jp-Notebook:visible .widget-slider .noUi-handle").first
+    await handle.focus()
+    await page.keyboard.press("End")
+    await expect(
+        page.locator(".jp-Notebook:visible .widget-label").filter(has_text="10 lanes")
+    ).to_be_visible()
+
+
+async def test_no_request_has_left_the_site(opened: tuple[Page, list[str]]) -> None:
+    """Of all that the tests before have done."""
+    assert opened[1] == []
+
+
+@pytest.mark.parametrize("app", ["notebooks", "repl", "consoles"])
+async def test_the_other_apps(app: str) -> None:
+    async with jupyterlite(app=app) as (page, strangers):
+        outputs = await page.evaluate("async () => (await window.run('1+1').finished).outputs")
+        assert [output["data"]["text/plain"] for output in outputs] == ["2"]
+        assert strangers == []
+
+
+async def test_without_cross_origin_isolation() -> None:
+    async with jupyterlite("--no-isolation") as (page, strangers):
+        outputs = await page.evaluate("async () => (await window.run('1+1').finished).outputs")
+        assert [output["data"]["text/plain"] for output in outputs] == ["2"]
+        info = await page.evaluate("async () => (await window.kernel.requestKernelInfo()).content.laneway")
+        assert info["cross_origin_isolated"] is False
+        assert strangers == []
