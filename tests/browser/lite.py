@@ -51,10 +51,10 @@ _RUN_NOTEBOOK = """async (path) => {
   await panel.context.ready;
   await panel.sessionContext.ready;
   await app.commands.execute("notebook:run-all-cells");
-  while (panel.content.widgets.some((cell) => cell.model.type === "code" && cell.model.executionState !==
-  "idle"))
+  const cells = panel.content.widgets.map((cell) => cell.model).filter((model) => model.type === "code");
+  while (cells.some((model) => !model.executionCount)) // it comes with the reply
     await new Promise((resolve) => setTimeout(resolve, 50));
-  return panel.context.model.toJSON().cells.filter((cell) => cell.cell_type === "code");
+  return cells.map((model) => model.toJSON());
 }"""
 
 
