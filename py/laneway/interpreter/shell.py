@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from IPython.core.interactiveshell import InteractiveShell
@@ -87,6 +90,14 @@ class Shell(InteractiveShell):
     def init_virtualenv(self) -> None:
         """A kernel is started in the environment that it is meant to run in."""
 
+    def showtraceback(self, exc_tuple: Any = None, *args: Any, **kwargs: Any) -> None:
+        """Show an exception up to the user's own line: how we interrupt or ask is no concern of theirs."""
+        value = sys.exc_info()[1] if exc_tuple is None else exc_tuple[1]
+        if isinstance(value, BaseException):
+            value.__traceback__ = _without_our_end(value.__traceback__)
+            exc_tuple = (type(value), value, value.__traceback__)
+        super().showtraceback(exc_tuple, *args, **kwargs)
+
     def _showtraceback(self, etype: Any, evalue: Any, stb: list[str]) -> None:
         # IPython's seam for the display of errors, whatever its name says
         error = error_content(getattr(etype, "__name__", str(etype)), _text(evalue), stb)
@@ -120,6 +131,22 @@ class Shell(InteractiveShell):
     ) -> None:
         bundle = data if isinstance(data, dict) else {"text/plain": data}
         self.payload_manager.write_payload({"source": "page", "data": bundle, "start": max(0, start)})
+
+
+_PACKAGE = str(Path(__file__).parents[1])
+
+
+def _without_our_end(traceback: TracebackType | None) -> TracebackType | None:
+    entries: list[TracebackType] = []
+    while traceback:
+        entries.append(traceback)
+        traceback = traceback.tb_next
+    while len(entries) > 1 and entries[-1].tb_frame.f_code.co_filename.startswith(_PACKAGE):
+        entries.pop()
+    shortened = None
+    for entry in reversed(entries):
+        shortened = TracebackType(shortened, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
+    return shortened
 
 
 _MODE_LINE = re.compile(r"%%(queue|task|thread)[ \t]*\n?$")

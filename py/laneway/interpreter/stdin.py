@@ -5,6 +5,9 @@ from __future__ import annotations
 import builtins
 import getpass
 
+from IPython.core.error import StdinNotImplementedError
+
+from ..protocol.errors import StdinNotAvailableError
 from ..protocol.ports import Context
 from .run import Runs
 from .streams import Streams
@@ -41,4 +44,7 @@ class Stdin:
 
     def _ask(self, prompt: str, password: bool) -> str:
         self._streams.flush()
-        return self._context.ask(self._runs.parent, prompt, password)
+        try:
+            return self._context.ask(self._runs.parent, prompt, password)
+        except StdinNotAvailableError as error:
+            raise StdinNotImplementedError(str(error)) from None  # the one that programs know

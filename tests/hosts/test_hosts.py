@@ -1,0 +1,198 @@
+"""Both hosts, with cells that are coroutines of the test."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing, asynccontextmanager, suppress
+
+import anyio
+import pytest
+
+from laneway.client.client import Client, Execution
+from laneway.hosts import threads as threads_module
+from laneway.hosts.base import Host
+from laneway.hosts.loop import LoopHost
+from laneway.hosts.threads import ThreadHost
+from laneway.protocol.errors import KernelError
+from laneway.protocol.message import Channel, Message
+from laneway.protocol.ports import Context
+from laneway.transports.memory import memory_pair
+
+from .interpreter import WHO, Cell, ScriptedInterpreter
+
+pytestmark = pytest.mark.anyio
+
+
+@asynccontextmanager
+async def running(make: Callable[[ScriptedInterpreter], Host], **cells: Cell) -> AsyncGenerator[Client, None]:
+    """A client of a host on a thread of its own."""
+    kernel_end, client_end = memory_pair()
+    interpreter = ScriptedInterpreter(**cells)
+    thread = threading.Thread(target=lambda: anyio.run(make(interpreter).serve, kernel_end), name="kernel")
+    thread.start()
+    try:
+        async with Client(client_end) as kc:
+            try:
+                yield kc
+            finally:
+                with suppress(KernelError):  # the test has shut it down already
+                    await kc.shutdown()
+    finally:
+        await anyio.to_thread.run_sync(thread.join)
+    assert interpreter.stopped
+    left = [thread.name for thread in threading.enumerate() if thread.name.startswith("laneway")]
+    assert left == []
+
+
+HOSTS = [LoopHost, ThreadHost]
+parametrize_hosts = pytest.mark.parametrize("host", HOSTS)
+
+
+async def sleep(_context: Context, _request: Message) -> None:
+    await asyncio.sleep(1000)
+
+
+def say(context: Context, request: Message) -> None:
+    """Let the test know that the cell runs."""
+    context.publish(request, "stream", {"name": "stdout", "text": "."})
+
+
+async def said(execution: Execution) -> None:
+    """Wait until the cell runs."""
+    async with aclosing(aiter(execution)) as outputs:
+        await anext(outputs)
+
+
+@parametrize_hosts
+async def test_queued_cells_share_a_context_and_task_cells_have_a_copy(host: type[Host]) -> None:
+    def name(_context: Context, request: Message) -> str:
+        before = WHO.get()
+        WHO.set(request.msg_id)
+        return before
+
+    async with running(host, name=name) as kc:
+        assert (await kc.execute("name", msg_id="first")).reply["result"] == "nobody"
+        assert (await kc.execute("name", msg_id="task", mode="task")).reply["result"] == "first"
+        assert (await kc.execute("name", msg_id="second")).reply["result"] == "first"
+
+
+@parametrize_hosts
+async def test_whatever_a_cell_raises_is_its_reply(host: type[Host]) -> None:
+    class Strange(BaseException):
+        pass
+
+    def strange(_context: Context, _request: Message) -> None:
+        raise Strange("odd")
+
+    def leave(_context: Context, _request: Message) -> None:
+        raise SystemExit(3)
+
+    def interrupted(_context: Context, _request: Message) -> None:
+        raise KeyboardInterrupt
+
+    async with running(host, strange=strange, leave=leave, interrupted=interrupted) as kc:
+        for code, ename in (
+            ("strange", "Strange"),
+            ("leave", "SystemExit"),
+            ("interrupted", "KeyboardInterrupt"),
+        ):
+            result = await kc.execute(code)
+            assert (result.status, result.reply["ename"]) == ("error", ename)
+
+
+@parametrize_hosts
+async def test_a_reply_that_cannot_be_sent_becomes_an_error(host: type[Host]) -> None:
+    async with running(host, odd=lambda _context, _request: object()) as kc:
+        result = await kc.execute("odd")
+        assert (result.status, result.reply["ename"]) == ("error", "TypeError")
+        assert (await kc.kernel_info())["status"] == "ok"
+
+
+@parametrize_hosts
+async def test_shutdown_ends_what_swallows_interrupts(
+    host: type[Host], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("laneway.hosts.base.GRACE", 0.05)
+
+    async def stubborn(context: Context, request: Message) -> None:
+        say(context, request)
+        while True:
+            with suppress(KeyboardInterrupt):
+                await asyncio.sleep(1000)
+
+    async with running(host, stubborn=stubborn) as kc:
+        execution = kc.execute("stubborn")
+        await said(execution)
+        await kc.shutdown()
+        assert (await execution).status == "error"
+
+
+async def test_interrupts_between_any_two_lines() -> None:
+    """A cell that never awaits is interrupted again and again, wherever it is."""
+    caught = 0
+
+    def busy(context: Context, request: Message) -> None:
+        nonlocal caught
+        try:
+            while True:
+                context.publish(request, "stream", {"name": "stdout", "text": "."})
+        except KeyboardInterrupt:
+            caught += 1
+
+    async with running(ThreadHost, busy=busy) as kc:
+        for _ in range(100):
+            execution = kc.execute("busy")
+            await said(execution)
+            await kc.interrupt()
+            assert (await execution).status == "ok"
+        assert caught == 100
+        assert (await kc.kernel_info())["status"] == "ok"
+
+
+async def test_a_cell_that_does_not_end_is_overdue(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads_module, "DEADLINE", 0.05)
+    release = threading.Event()
+
+    def stuck(context: Context, request: Message) -> None:
+        say(context, request)
+        while not release.is_set():
+            with suppress(KeyboardInterrupt):
+                release.wait()
+
+    async with running(lambda interpreter: ThreadHost(interpreter, overdue=release.set), stuck=stuck) as kc:
+        execution = kc.execute("stuck")
+        await said(execution)
+        await kc.shutdown()
+        await kc.wait_ended()
+    assert release.is_set()
+
+
+@parametrize_hosts
+async def test_stopping_with_much_in_flight_answers_everything(host: type[Host]) -> None:
+    async with running(host, sleep=sleep) as kc:
+        executions = [kc.execute("sleep", mode="task") for _ in range(20)]
+        executions += [kc.execute("sleep") for _ in range(20)]
+        subshell = await kc.create_subshell()
+        executions += [kc.execute("sleep", subshell=subshell) for _ in range(3)]
+        await kc.shutdown()
+        statuses = [(await execution).status for execution in executions]
+        assert statuses.count("error") == 20 + 1 + 1, statuses
+        assert statuses.count("aborted") == 19 + 2, statuses
+
+
+async def test_each_shell_has_its_own_thread() -> None:
+    def thread(_context: Context, _request: Message) -> str:
+        return threading.current_thread().name
+
+    async with running(ThreadHost, thread=thread) as kc:
+        subshell = await kc.create_subshell()
+        executions = [
+            kc.execute("thread"),
+            kc.execute("thread", subshell=subshell),
+            kc.execute("thread", channel=Channel.CONTROL),
+            kc.execute("thread", mode="task"),
+        ]
+        names = [(await execution).reply["result"] for execution in executions]
+        assert names == ["kernel", f"laneway subshell {subshell}", "laneway control", "kernel"]
