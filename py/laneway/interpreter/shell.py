@@ -9,9 +9,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from IPython.core.autocall import ExitAutocall, ZMQExitAutocall
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.payload import PayloadManager
-from traitlets import Instance, Type
+from traitlets import Instance, Type, default
 from traitlets.config import Config
 
 from ..protocol.message import Content, error_content
@@ -54,6 +55,8 @@ class Shell(InteractiveShell):
     display_pub_class = Type(LanewayDisplayPublisher)
     payload_manager = Instance(PayloadManager)
 
+    exiter = Instance(ExitAutocall)
+
     runs: Runs
     streams: Streams
     context: Context
@@ -79,6 +82,10 @@ class Shell(InteractiveShell):
         """Send output in the name of the current run, after what it has printed."""
         self.streams.flush()
         self.context.publish(self.runs.parent, msg_type, content, metadata=metadata, buffers=buffers)
+
+    @default("exiter")
+    def _exiter(self) -> ExitAutocall:
+        return ZMQExitAutocall(self)  # `exit(True)` keeps the kernel
 
     def init_payload(self) -> None:
         self.payload_manager = Payloads(self.runs, parent=self)
