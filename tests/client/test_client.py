@@ -163,8 +163,22 @@ async def test_a_timeout_can_interrupt_the_cell() -> None:
         interrupt = await kernel.next("interrupt_request")
         assert interrupt.metadata == {"laneway": {"msg_id": execution.msg_id}}
         kernel.reply(interrupt)
+        request = await kernel.next("execute_request")
+        kernel.reply(request, {"status": "error", "ename": "KeyboardInterrupt", "evalue": ""})
+        kernel.status(request, "idle")
         with pytest.raises(KernelTimeoutError):
             await execution
+        assert execution.state is State.ABANDONED
+
+
+async def test_a_timeout_does_not_wait_for_an_interrupt_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "INTERRUPT_GRACE", 0.01)
+    async with scripted() as (kc, kernel):
+        execution = kc.execute("x", timeout=0.01, on_timeout="interrupt")
+        await kernel.next("interrupt_request")
+        with pytest.raises(KernelTimeoutError):
+            await execution
+        assert execution.state is State.ABANDONED
 
 
 async def test_a_timeout_of_a_request() -> None:

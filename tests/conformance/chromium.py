@@ -105,6 +105,12 @@ class ChromiumTransport:
         parts: list[Any] = [encode_envelope(self._json, message), *message.buffers]
         self._outbox.put_nowait([base64.b64encode(part).decode() for part in parts])
 
+    silence = 0.0
+
+    async def restart(self) -> None:
+        """See `ClientTransport`."""
+        raise NotImplementedError
+
     async def close(self) -> None:
         """See `ClientTransport`."""
         self._page = None

@@ -52,6 +52,12 @@ class NodeTransport:
         frame = struct.pack("<I", len(parts)) + b"".join(struct.pack("<I", len(p)) + p for p in parts)
         self._process.stdin.write(struct.pack("<I", len(frame)) + frame)
 
+    silence = 0.0
+
+    async def restart(self) -> None:
+        """See `ClientTransport`."""
+        raise NotImplementedError
+
     async def close(self) -> None:
         """See `ClientTransport`."""
         if self._process and self._process.stdin:

@@ -13,7 +13,13 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from ..protocol.client import Busy, ClientProtocol, Done, InputRequested, Pending, Published, Replied
-from ..protocol.errors import ClientClosedError, KernelDiedError, KernelError, KernelTimeoutError
+from ..protocol.errors import (
+    ClientClosedError,
+    KernelDiedError,
+    KernelError,
+    KernelRestartedError,
+    KernelTimeoutError,
+)
 from ..protocol.message import Channel, Content, Message
 from ..protocol.ports import ClientTransport
 from ..session import new_session
@@ -24,6 +30,12 @@ if TYPE_CHECKING:
     from .sync import SyncClient
 
 __all__ = ["Client", "ExecResult", "Execution"]
+
+UNRESPONSIVE = 3.0
+"""Seconds without a heartbeat after which a kernel is called unresponsive."""
+
+INTERRUPT_GRACE = 2.0
+"""Seconds that a cell which was interrupted for its timeout has to end, before it is abandoned."""
 
 IDLE_GRACE = 2.0
 """Seconds after a reply that a missing idle is waited for."""
@@ -47,6 +59,8 @@ class Client:
         self._executions: dict[str, Execution] = {}
         self._requests: dict[str, asyncio.Future[Message]] = {}
         self._subscriptions: set[Subscription] = set()
+        self._busy: set[str] = set()  # the cells, of any client, that run
+        self._restarting = False
         self._ended: Exception | None = None
         self._has_ended = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -93,6 +107,19 @@ class Client:
         return self._ended
 
     @property
+    def state(self) -> str:
+        """`starting`, `idle`, `busy`, `unresponsive` (a paused process, say; it may come back), `restarting`,
+        `dead` or `closed`.
+        """
+        if self._ended:
+            return "closed" if isinstance(self._ended, ClientClosedError) else "dead"
+        if self._restarting or not self.info:
+            return "restarting" if self._restarting else "starting"
+        if self._transport.silence > UNRESPONSIVE:
+            return "unresponsive"
+        return "busy" if self._busy else "idle"
+
+    @property
     def pending(self) -> int:
         """How many requests are under way."""
         return len(self._protocol.pending)
@@ -104,6 +131,22 @@ class Client:
 
         assert self._loop is not None, "Start the client first."
         return SyncClient(self, self._loop)
+
+    async def restart(self, timeout: float = 60) -> None:
+        """Put a fresh kernel in the place of this one, and go on with it. Calls that are pending raise
+        KernelRestartedError.
+
+        Raises KernelError where this client has not started the kernel.
+        """
+        self._check()
+        self._restarting = True
+        self._fail(lambda outputs: KernelRestartedError("The kernel was restarted.", outputs=outputs))
+        try:
+            async with asyncio.timeout(timeout):
+                await self._transport.restart()
+                self.info = await self.kernel_info()
+        finally:
+            self._restarting = False
 
     # ---- cells
 
@@ -300,6 +343,8 @@ class Client:
     # ---- from the transport
 
     def _deliver(self, message: Message) -> None:
+        if message.msg_type == "status":
+            self._note_status(message)
         for subscription in self._subscriptions:
             subscription.offer(message)
         for event in self._protocol.receive(message):
@@ -324,6 +369,17 @@ class Client:
                 case Done(pending):
                     if execution := self._executions.pop(pending.id, None):
                         execution.finish()
+
+    def _note_status(self, message: Message) -> None:
+        """Cells make a kernel busy; what is answered beside them does not."""
+        parent_id, content = message.parent_id, message.content
+        if message.parent_header.get("msg_type") != "execute_request":
+            return
+        if parent_id and isinstance(content, dict):  # pyright: ignore[reportUnnecessaryIsInstance], it is as sent
+            if content.get("execution_state") == "busy":
+                self._busy.add(parent_id)
+            else:
+                self._busy.discard(parent_id)
 
     def _lost(self, error: Exception) -> None:
         died = (
@@ -360,18 +416,33 @@ class Client:
         error = KernelTimeoutError(
             "execute_request", execution.phase, execution.elapsed, tuple(execution.outputs)
         )
-        del self._executions[execution.msg_id]
-        self._protocol.forget(execution.pending)
         if on_timeout == "interrupt":
+            # its failure is told when it has ended, so that what the caller sends next is not aborted with it
+            execution.abandon(error)
             task = asyncio.ensure_future(self.interrupt(execution.msg_id))
             task.add_done_callback(lambda done: done.cancelled() or done.exception())
-        execution.fail(error, State.ABANDONED)
+            asyncio.get_running_loop().call_later(INTERRUPT_GRACE, self._give_up, execution, error)
+        else:
+            self._give_up(execution, error)
+
+    def _give_up(self, execution: Execution, error: Exception) -> None:
+        if self._executions.get(execution.msg_id) is execution:
+            del self._executions[execution.msg_id]
+            self._protocol.forget(execution.pending)
+            execution.fail(error, State.ABANDONED)
 
     def _end(self, error: Callable[[Sequence[Any]], Exception]) -> None:
         if self._ended:
             return
         self._ended = error(())
         self._has_ended.set()
+        self._fail(error)
+        for subscription in list(self._subscriptions):
+            subscription.close()
+
+    def _fail(self, error: Callable[[Sequence[Any]], Exception]) -> None:
+        """Fail all that is pending."""
+        self._busy.clear()
         executions, self._executions = self._executions, {}
         for execution in executions.values():
             execution.fail(error(tuple(execution.outputs)))
@@ -380,8 +451,6 @@ class Client:
                 future.set_exception(error(()))
         for pending in self._protocol.pending:
             self._protocol.forget(pending)
-        for subscription in list(self._subscriptions):
-            subscription.close()
         self.comms.end()
 
 

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from ..protocol.client import Pending
-from ..protocol.errors import KernelError
+from ..protocol.errors import KernelError, KernelTimeoutError
 from ..protocol.message import Content, Message
 
 if TYPE_CHECKING:
@@ -194,11 +194,19 @@ class Execution(Awaitable[ExecResult]):
         task = asyncio.get_running_loop().create_task(self._ask(question), context=self._context)
         self._asking = task
 
+    def abandon(self, error: Exception) -> None:
+        """Its time is over: it fails with `error` when it has ended."""
+        self._failure = error
+        if self._asking:
+            self._asking.cancel()
+            self._asking = None
+
     def finish(self) -> None:
         """Reply and idle have come, or the time for the idle is over."""
         assert self.pending.reply is not None
         if self._failure:
-            self.fail(self._failure)
+            timed_out = isinstance(self._failure, KernelTimeoutError)
+            self.fail(self._failure, State.ABANDONED if timed_out else State.FAILED)
             return
         reply = self.pending.reply.content
         if self.state is not State.CANCELLED:

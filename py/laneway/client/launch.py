@@ -58,13 +58,42 @@ class _ProcessTransport:
         self._cwd = cwd
         self._env = env
         self._folder = tempfile.TemporaryDirectory(prefix="laneway-")
+        self._deliver: Callable[[Message], None] | None = None
+        self._lost: Callable[[Exception], None] | None = None
         self._zmq: ZmqClientTransport | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._watch: asyncio.Task[None] | None = None
+        self._connected = False
 
     async def start(self, deliver: Callable[[Message], None], lost: Callable[[Exception], None]) -> None:
         """See `ClientTransport`. Raises KernelError where the process cannot be started, or ends."""
+        self._deliver, self._lost = deliver, lost
+        await self._begin()
+
+    def send(self, message: Message) -> None:
+        """See `ClientTransport`."""
+        if self._zmq is None:
+            raise ClosedError("The connection to the kernel is closed.")
+        self._zmq.send(message)
+
+    async def restart(self) -> None:
+        """See `ClientTransport`: a new process, and a new connection."""
+        await self._finish()
+        await self._begin()
+
+    async def close(self) -> None:
+        """See `ClientTransport`. The process is asked to end, and killed where it does not."""
+        await self._finish()
+        self._folder.cleanup()
+
+    @property
+    def silence(self) -> float:
+        """See `ClientTransport`."""
+        return self._zmq.silence if self._zmq else 0
+
+    async def _begin(self) -> None:
         path = Path(self._folder.name) / "kernel.json"
+        path.unlink(missing_ok=True)
         Connection.new().write(path)  # the kernel chooses the ports, so that nobody can take them meanwhile
         command = [part.replace("{connection_file}", str(path)) for part in self._command]
         try:
@@ -73,54 +102,50 @@ class _ProcessTransport:
                 cwd=self._cwd,
                 env=self._env,
                 stdin=asyncio.subprocess.DEVNULL,
-                start_new_session=True,
+                start_new_session=True,  # a terminal's Ctrl-C is for the program that launches
             )
         except OSError as error:
             raise KernelError(f"{command[0]} cannot be started: {error.strerror or error}.") from error
-        connected = asyncio.create_task(self._connect(path, deliver))
-        self._watch = asyncio.create_task(self._process_ended(self._process, lost))
-        await asyncio.wait((connected, self._watch), return_when=asyncio.FIRST_COMPLETED)
-        if not connected.done():
+        connected = asyncio.create_task(self._connect(path))
+        self._watch = asyncio.create_task(self._process_ended(self._process))
+        try:
+            await asyncio.wait((connected, self._watch), return_when=asyncio.FIRST_COMPLETED)
+            if not connected.done():
+                raise _death(self._process)
+            await connected
+        finally:
             connected.cancel()
-            raise _death(self._process)
-        await connected
 
-    def send(self, message: Message) -> None:
-        """See `ClientTransport`."""
-        if self._zmq is None:
-            raise ClosedError("The connection to the kernel is closed.")
-        self._zmq.send(message)
-
-    async def close(self) -> None:
-        """See `ClientTransport`. The process is asked to end, and killed where it does not."""
-        process, watch = self._process, self._watch
+    async def _finish(self) -> None:
+        if self._watch:
+            self._watch.cancel()
         if self._zmq:
             with contextlib.suppress(ClosedError):
                 header = new_session().header("shutdown_request")
                 self._zmq.send(Message(Channel.CONTROL, header, content={"restart": False}))
             await self._zmq.close()
             self._zmq = None
-        if process and process.returncode is None:
+        connected, self._connected = self._connected, False
+        if self._process and self._process.returncode is None:
+            patience = SHUTDOWN_PATIENCE if connected else 0  # who has not come up cannot be asked
             try:
-                await asyncio.wait_for(process.wait(), SHUTDOWN_PATIENCE)
+                await asyncio.wait_for(self._process.wait(), patience)
             except TimeoutError:
-                process.kill()
-                await process.wait()
-        if watch:
-            watch.cancel()
-        self._folder.cleanup()
+                self._process.kill()
+                await self._process.wait()
 
-    async def _connect(self, path: Path, deliver: Callable[[Message], None]) -> None:
+    async def _connect(self, path: Path) -> None:
         while 0 in (connection := Connection.read(path)).ports:  # noqa: ASYNC110
             await asyncio.sleep(0.01)  # a file sends no event
         self._zmq = ZmqClientTransport(connection)
-        await self._zmq.start(deliver, lambda _error: None)
+        assert self._deliver
+        await self._zmq.start(self._deliver, lambda _error: None)
+        self._connected = True
 
-    async def _process_ended(
-        self, process: asyncio.subprocess.Process, lost: Callable[[Exception], None]
-    ) -> None:
+    async def _process_ended(self, process: asyncio.subprocess.Process) -> None:
         await process.wait()
-        lost(_death(process))
+        if self._lost:
+            self._lost(_death(process))
 
 
 def _death(process: asyncio.subprocess.Process) -> KernelDiedError:

@@ -74,6 +74,15 @@ class ClientTransport(Protocol):
         """
         ...
 
+    async def restart(self) -> None:
+        """Put a fresh kernel in the place of this one. Raises KernelError where that is not ours to do."""
+        ...
+
+    @property
+    def silence(self) -> float:
+        """For how many seconds the kernel's process has given no sign of life; 0 where none is expected."""
+        ...
+
     async def close(self) -> None:
         """End within a bounded time. Harmless if repeated."""
         ...

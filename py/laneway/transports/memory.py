@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from ..protocol.errors import ClosedError
+from ..protocol.errors import ClosedError, KernelError
 from ..protocol.message import Message
 from ..protocol.ports import Receiver
 from ..protocol.wire import decode_envelope, encode_envelope
@@ -91,6 +91,12 @@ class LocalClientTransport:
         if self.post is None:
             raise ClosedError("The connection to the kernel is closed.")
         self.post(message)
+
+    silence = 0.0
+
+    async def restart(self) -> None:
+        """See `ClientTransport`."""
+        raise KernelError("A kernel in this process cannot be restarted; make a new one.")
 
     async def close(self) -> None:
         """See `ClientTransport`."""

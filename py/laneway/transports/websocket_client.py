@@ -65,6 +65,12 @@ class WebSocketClientTransport:
             raise ClosedError("The connection to the kernel is closed.")
         self._outbox.put_nowait(encode_websocket(self._json, message))
 
+    silence = 0.0
+
+    async def restart(self) -> None:
+        """See `ClientTransport`."""
+        raise KernelError("A WebSocket cannot restart its kernel; the server is asked to.")
+
     async def close(self) -> None:
         """See `ClientTransport`."""
         connection, self._connection = self._connection, None

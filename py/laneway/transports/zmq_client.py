@@ -14,7 +14,7 @@ from typing import Any
 
 import zmq
 
-from ..protocol.errors import ClosedError, RemoteProtocolError
+from ..protocol.errors import ClosedError, KernelError, RemoteProtocolError
 from ..protocol.message import Channel, Message
 from ..protocol.wire import ZmqCodec
 from ..session import new_session
@@ -68,6 +68,19 @@ class ZmqClientTransport:
         send_frames(end, frames)
         if not self._scheduled and readable(end):
             self._schedule()
+
+    async def restart(self) -> None:
+        """See `ClientTransport`."""
+        raise KernelError(
+            "Only who has started a kernel can restart it; this client has joined a running one."
+        )
+
+    @property
+    def silence(self) -> float:
+        """See `ClientTransport`. A kernel that computes answers heartbeats; one that is paused does not."""
+        if self._loop is None or self.last_beat is None:
+            return 0
+        return self._loop.time() - self.last_beat
 
     async def close(self) -> None:
         """See `ClientTransport`."""

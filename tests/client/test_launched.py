@@ -1,0 +1,304 @@
+"""The client with real kernels: in processes of their own, where they can be killed, paused and restarted."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+import laneway
+from laneway.client.client import Client, Execution
+from laneway.client.execution import State, StdinHook
+from laneway.protocol.errors import (
+    ClientClosedError,
+    KernelDiedError,
+    KernelError,
+    KernelRestartedError,
+    KernelTimeoutError,
+)
+
+pytestmark = pytest.mark.anyio
+
+
+@asynccontextmanager
+async def launched() -> AsyncGenerator[Client, None]:
+    async with asyncio.timeout(60), await laneway.launch() as kc:
+        yield kc
+
+
+async def until(execution: Execution, text: str) -> None:
+    """Wait until the cell has printed `text`."""
+    async for output in execution:
+        if text in output.content.get("text", ""):
+            return
+    raise AssertionError(f"{text!r} was not printed.")
+
+
+async def process_of(kc: Client) -> int:
+    """The kernel's process."""
+    return int((await kc.execute("import os; print(os.getpid())")).stdout)
+
+
+def is_there(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+async def test_sixty_cells_four_at_a_time() -> None:
+    async with launched() as kc:
+        four = asyncio.Semaphore(4)
+
+        async def one(i: int) -> str:
+            async with four:
+                return (await kc.execute(f"print('<{i}>')")).stdout
+
+        assert await asyncio.gather(*map(one, range(60))) == [f"<{i}>\n" for i in range(60)]
+
+
+async def test_a_thousand_outstanding_leave_nothing_behind() -> None:
+    async with launched() as kc:
+        executions = [kc.execute(f"print({i})\n{i}") for i in range(1000)]
+        for i, execution in enumerate(executions):
+            result = await execution
+            assert (result.stdout, result.result) == (f"{i}\n", {"text/plain": str(i)})
+        assert kc.pending == 0
+        assert kc.state == "idle"
+
+
+async def test_death_by_a_signal() -> None:
+    async with launched() as kc:
+        process = await process_of(kc)
+        first = kc.execute("print('partial')\nimport time; time.sleep(1000)")
+        await until(first, "partial")
+        runs = [first, *(kc.execute("1") for _ in range(9))]
+        os.kill(process, signal.SIGSTOP)  # so that the requests stay pending
+        requests = [
+            asyncio.ensure_future(request)
+            for request in (
+                kc.complete("x"),
+                kc.inspect("x"),
+                kc.history(),
+                kc.comm_info(),
+                kc.kernel_info(channel="control"),
+            )
+        ]
+        await asyncio.sleep(0)
+        os.kill(process, signal.SIGKILL)
+        began = time.monotonic()
+        for run in runs:
+            with pytest.raises(KernelDiedError, match="SIGKILL") as caught:
+                await run
+            assert (caught.value.signal, caught.value.exit_code) == (signal.SIGKILL, -signal.SIGKILL)
+            texts = [output.content["text"] for output in caught.value.outputs]
+            assert texts == (["partial\n"] if run is first else [])
+        for request in requests:
+            with pytest.raises(KernelDiedError):
+                await request
+        assert time.monotonic() - began < 1
+        for _ in range(2):
+            with pytest.raises(KernelDiedError):
+                kc.execute("1")
+            with pytest.raises(KernelDiedError):
+                await kc.complete("x")
+        assert kc.state == "dead"
+        assert kc.pending == 0
+
+
+async def test_death_by_exit() -> None:
+    async with launched() as kc:
+        with pytest.raises(KernelDiedError, match="code 3") as caught:
+            await kc.execute("import os; os._exit(3)")
+        assert (caught.value.exit_code, caught.value.signal) == (3, None)
+
+
+async def test_restart_goes_on_with_the_same_client() -> None:
+    async with launched() as kc:
+        process = await process_of(kc)
+        await kc.execute("old = 1")
+        running = kc.execute("print('ready')\nimport time; time.sleep(1000)")
+        queued = kc.execute("1")
+        await until(running, "ready")
+        await kc.restart()
+        for run in (running, queued):
+            with pytest.raises(KernelRestartedError):
+                await run
+        assert kc.state == "idle"
+        assert not is_there(process)
+        assert await process_of(kc) != process
+        assert (await kc.execute("old")).reply["ename"] == "NameError"
+        assert (await kc.complete("impo"))["matches"]
+
+
+async def test_a_paused_process_is_unresponsive_and_comes_back() -> None:
+    async with launched() as kc:
+        process = await process_of(kc)
+        os.kill(process, signal.SIGSTOP)
+        try:
+            execution = kc.execute("print('back')")
+            completion = asyncio.ensure_future(kc.complete("impo"))
+            states = {kc.state}
+            paused = asyncio.get_running_loop().time() + 6
+            while asyncio.get_running_loop().time() < paused:
+                states.add(kc.state)
+                await asyncio.sleep(0.1)
+        finally:
+            os.kill(process, signal.SIGCONT)
+        assert (await execution).stdout == "back\n"
+        assert "import" in (await completion)["matches"]
+        assert "unresponsive" in states
+        assert "dead" not in states
+        while kc.state == "unresponsive":  # noqa: ASYNC110, it is the heartbeat's to say
+            await asyncio.sleep(0.1)
+
+
+async def test_a_timeout_frees_a_cell_that_asks() -> None:
+    async with launched() as kc:
+
+        async def hook(_prompt: str, _password: bool) -> str:
+            await asyncio.Event().wait()
+            raise AssertionError
+
+        execution = kc.execute("input('? ')", stdin=hook, timeout=0.5, on_timeout="interrupt")
+        with pytest.raises(KernelTimeoutError, match="awaiting stdin"):
+            await execution
+        began = time.monotonic()
+        assert (await kc.execute("1")).status == "ok"
+        assert time.monotonic() - began < 2
+
+
+async def test_cancelling_what_is_queued_and_what_runs() -> None:
+    async with launched() as kc:
+        running = kc.execute("print('ready')\nimport time; time.sleep(1000)")
+        queued = kc.execute("ran = True")
+        await until(running, "ready")
+        await queued.cancel()
+        assert ((await queued).status, queued.state) == ("aborted", State.CANCELLED)
+        assert running.state is State.RUNNING
+        await running.cancel()
+        assert ((await running).reply["ename"], running.state) == ("KeyboardInterrupt", State.CANCELLED)
+        assert (await kc.execute("ran")).reply["ename"] == "NameError"
+
+
+async def test_an_interrupt_aborts_what_is_queued() -> None:
+    async with launched() as kc:
+        running = kc.execute("print('ready')\nwhile True: pass")
+        queued = [kc.execute("1") for _ in range(3)]
+        await until(running, "ready")
+        await kc.interrupt()
+        assert (await running).reply["ename"] == "KeyboardInterrupt"
+        assert [(await run).status for run in queued] == ["aborted"] * 3
+
+
+async def test_prompts_of_two_subshells() -> None:
+    async with launched() as kc:
+        subshells = [await kc.create_subshell() for _ in range(2)]
+        both = asyncio.Barrier(2)
+
+        def hook_of(name: int) -> StdinHook:
+            async def hook(prompt: str, _password: bool) -> str:
+                await both.wait()  # both questions are open
+                return f"{name} {prompt}"
+
+            return hook
+
+        executions = [
+            kc.execute(f"print(input('from {i}'))", subshell=subshell, stdin=hook_of(i))
+            for i, subshell in enumerate(subshells)
+        ]
+        assert [(await run).stdout for run in executions] == ["0 from 0\n", "1 from 1\n"]
+
+
+async def test_a_flood_with_a_slow_reader() -> None:
+    async with launched() as kc:
+        few = kc.subscribe(lambda message: message.msg_type == "display_data", maxsize=100)
+        result = await kc.execute("for i in range(20_000): display({'text/plain': str(i)}, raw=True)")
+        assert (len(result.outputs), result.dropped) == (20_000, 0)
+        few.close()
+        kept = [message.content["data"]["text/plain"] async for message in few]
+        assert kept == [str(i) for i in range(100)]
+        assert few.dropped == 19_900
+
+
+async def test_output_is_bounded_and_what_is_dropped_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("laneway.client.execution.MAX_OUTPUT", 100_000)
+    async with launched() as kc:
+        code = "for i in range(100): display({'text/plain': 'x' * 10_000}, raw=True)"
+        result = await kc.execute(code)
+        assert 0 < len(result.outputs) < 10
+        assert len(result.outputs) + result.dropped == 100
+
+
+async def test_three_comms_with_much_data_each_way() -> None:
+    size = 64 * 2**20
+    async with launched() as kc:
+        await kc.execute(
+            "def echo(comm, _):\n"
+            "    comm.on_msg(lambda m: comm.send(m['content']['data'], buffers=m['buffers']))\n"
+            "get_ipython().kernel.comm_manager.register_target('echo', echo)"
+        )
+        computing = kc.execute("import asyncio\nprint('ready')\nwhile True: await asyncio.sleep(0)")
+        await until(computing, "ready")
+        comms = [kc.comms.open("echo") for _ in range(3)]
+        chunks = [bytes([i]) * (size // 4) for i in range(4)]
+        for number, chunk in enumerate(chunks):
+            for comm in comms:
+                comm.send({"number": number}, buffers=[chunk])
+        for comm in comms:
+            for number, chunk in enumerate(chunks):
+                echoed = await anext(comm)
+                assert echoed.content["data"] == {"number": number}
+                assert echoed.buffers[0] == chunk
+        assert computing.state is State.RUNNING
+        await computing.cancel()
+
+
+async def test_closing_with_fifty_pending_leaves_no_process() -> None:
+    async with launched() as kc:
+        process = await process_of(kc)
+        running = [kc.execute("import time; time.sleep(1000)") for _ in range(50)]
+        await kc.aclose()
+        for run in running:
+            with pytest.raises(ClientClosedError):
+                await run
+        assert not is_there(process)
+        assert kc.state == "closed"
+
+
+async def test_cancelling_a_start_leaves_no_process(tmp_path: Path) -> None:
+    mark = tmp_path / "started"
+    code = (
+        "import os, pathlib, time\n"
+        f"pathlib.Path({str(mark)!r}).write_text(str(os.getpid()))\ntime.sleep(1000)"
+    )
+    starting = asyncio.ensure_future(laneway.launch([sys.executable, "-c", code]))
+    while not (mark.exists() and mark.read_text()):  # noqa: ASYNC110, a file sends no event
+        await asyncio.sleep(0.01)
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    assert not is_there(int(mark.read_text()))
+
+
+async def test_what_cannot_be_launched() -> None:
+    with pytest.raises(KernelError, match="cannot be started"):
+        await laneway.launch(["/no/such/program"])
+    with pytest.raises(KernelDiedError, match="code 7"):
+        await laneway.launch([sys.executable, "-c", "raise SystemExit(7)"])
+
+
+async def test_any_kernel_can_be_launched() -> None:
+    command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    async with asyncio.timeout(60), await laneway.launch(command) as kc:
+        assert kc.info["implementation"] == "ipython"
+        results = await asyncio.gather(*(kc.execute(f"print({i})") for i in range(20)))
+        assert [result.stdout for result in results] == [f"{i}\n" for i in range(20)]
