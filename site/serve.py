@@ -95,8 +95,8 @@ def main() -> None:
         server = make_server(options.folder, options.port, isolated=not options.no_isolation)
     except OSError as error:
         sys.exit(f"The site cannot be served: {error.strerror}.")
-    print(f"Laneway is served on http://127.0.0.1:{server.server_port}/ (Ctrl-C ends it)", flush=True)
     try:
+        print(f"Laneway is served on http://127.0.0.1:{server.server_port}/ (Ctrl-C ends it)", flush=True)
         server.serve_forever()
     except KeyboardInterrupt:
         print()

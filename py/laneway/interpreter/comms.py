@@ -45,7 +45,10 @@ class Comms:
         comm.create_comm, comm.get_comm_manager = self._comm, lambda: self.manager
 
     def uninstall(self) -> None:
-        """Put the package's own back."""
+        """Put the package's own back. What is open is closed: its other end has gone."""
+        for known in self.manager.comms.values():
+            known._closed = True  # pyright: ignore[reportPrivateUsage], as below
+        self.manager.comms.clear()
         comm.create_comm, comm.get_comm_manager = self._saved
 
     def handle(self, request: Message) -> None:
