@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .apps.in_process import in_process
     from .client.client import Client, ExecResult, Execution
     from .client.launch import connect, launch
+    from .client.server import connect_server
     from .protocol.errors import KernelError
 
 
@@ -29,6 +30,7 @@ __all__ = [
     "KernelError",
     "__version__",
     "connect",
+    "connect_server",
     "in_process",
     "launch",
     "start_callback_kernel",
@@ -41,6 +43,7 @@ _HOMES = {
     "Handlers": "apps.callback",
     "KernelError": "protocol.errors",
     "connect": "client.launch",
+    "connect_server": "client.server",
     "in_process": "apps.in_process",
     "launch": "client.launch",
     "start_callback_kernel": "apps.callback",

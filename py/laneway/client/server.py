@@ -1,0 +1,152 @@
+"""`connect_server`: a client of a kernel behind a Jupyter server, on this machine or on a cluster. On the
+client's event loop.
+
+The server's REST API (jupyter_server, "Kernels API") starts, restarts and ends the kernel; one WebSocket
+carries the messages.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import urllib.error
+import urllib.request
+import uuid
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit, urlunsplit
+
+from ..protocol.errors import ClosedError, KernelDiedError, KernelError
+from ..protocol.message import Channel, Message
+from ..transports.websocket_client import WebSocketClientTransport
+from .client import Client
+
+REST_TIMEOUT = 60.0
+"""Seconds that the server may take for one of our requests; a gateway may have to find a machine first."""
+
+
+def connect_server(url: str, token: str | None = None, kernel: str = "laneway") -> Client:
+    """A client of a kernel behind the Jupyter server at `url` (Kernel Gateway, Enterprise Gateway; with
+    JupyterHub, the user's server).
+
+    `kernel` is the id of a kernel that runs there, or the name of a kernelspec: then a kernel is started with
+    the client and ends with it. `token` authenticates as the server documents it ("Authorization: token
+    ...").
+
+    Starting the client raises KernelError, with a sentence, where the server cannot be reached, refuses, or
+    has no such kernel.
+    """
+    return Client(_ServerTransport(url.rstrip("/"), token, kernel))
+
+
+class _ServerTransport:
+    """A kernel on a server; what we have started there we end."""
+
+    def __init__(self, url: str, token: str | None, kernel: str) -> None:
+        self._url = url
+        self._headers = {"Authorization": f"token {token}"} if token else {}
+        self._kernel = kernel
+        self._id: str | None = None
+        self._ours = False
+        self._deliver: Callable[[Message], None] | None = None
+        self._lost: Callable[[Exception], None] | None = None
+        self._socket: WebSocketClientTransport | None = None
+
+    silence = 0.0
+
+    async def start(self, deliver: Callable[[Message], None], lost: Callable[[Exception], None]) -> None:
+        """See `ClientTransport`."""
+        self._deliver, self._lost = deliver, lost
+        running = await self._ask("GET", "kernels")
+        if any(known["id"] == self._kernel for known in running):
+            self._id = self._kernel
+        else:
+            await self._check_name()
+            self._id = (await self._ask("POST", "kernels", {"name": self._kernel}))["id"]
+            self._ours = True
+        await self._open()
+
+    def send(self, message: Message) -> None:
+        """See `ClientTransport`."""
+        if self._socket is None:
+            raise ClosedError("The connection to the server is closed.")
+        self._socket.send(message)
+
+    async def restart(self) -> None:
+        """See `ClientTransport`. A new connection, so that nothing of the old kernel comes after."""
+        await self._close_socket()
+        await self._ask("POST", f"kernels/{self._id}/restart", {})
+        await self._open()
+
+    async def close(self) -> None:
+        """See `ClientTransport`."""
+        await self._close_socket()
+        if self._ours and self._id:
+            self._ours = False
+            with contextlib.suppress(KernelError):  # it is gone already, or the server is
+                await self._ask("DELETE", f"kernels/{self._id}")
+
+    async def _check_name(self) -> None:
+        names = (await self._ask("GET", "kernelspecs"))["kernelspecs"]
+        if self._kernel not in names:
+            raise KernelError(
+                f"The server has no kernel {self._kernel!r}, neither running nor to be started; "
+                f"it can start {', '.join(sorted(names)) or 'none'}."
+            )
+
+    async def _open(self) -> None:
+        assert self._id
+        assert self._lost
+        scheme, host, path, _, _ = urlsplit(self._url)
+        address = urlunsplit(
+            (
+                scheme.replace("http", "ws", 1),
+                host,
+                f"{path}/api/kernels/{quote(self._id)}/channels",
+                urlencode({"session_id": uuid.uuid4().hex}),
+                "",
+            )
+        )
+        self._socket = WebSocketClientTransport(address, self._headers)
+        await self._socket.start(self._receive, self._lost)
+
+    async def _close_socket(self) -> None:
+        if self._socket:
+            socket, self._socket = self._socket, None
+            await socket.close()
+
+    def _receive(self, message: Message) -> None:
+        """The server itself says on iopub that a kernel is gone."""
+        dead = message.msg_type == "status" and message.content.get("execution_state") == "dead"
+        if message.channel is Channel.IOPUB and dead and self._lost:
+            self._lost(KernelDiedError("The kernel has died; its server does not say why."))
+        elif self._deliver:
+            self._deliver(message)
+
+    async def _ask(self, method: str, path: str, body: Any = None) -> Any:
+        return await asyncio.to_thread(self._ask_blocking, method, path, body)
+
+    def _ask_blocking(self, method: str, path: str, body: Any) -> Any:
+        address = f"{self._url}/api/{path}"
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(
+            address, data, {**self._headers, "Content-Type": "application/json"}, method=method
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=REST_TIMEOUT) as answer:
+                text = answer.read()
+                return json.loads(text) if text else None
+        except urllib.error.HTTPError as error:
+            with error:
+                reason = _reason(error.read()) or error.reason
+            raise KernelError(f"The server refuses {method} {address}: {error.code} {reason}") from None
+        except (OSError, ValueError) as error:
+            raise KernelError(f"There is no Jupyter server at {self._url}: {error}") from None
+
+
+def _reason(text: bytes) -> str | None:
+    try:
+        return json.loads(text).get("message")
+    except (ValueError, AttributeError):
+        return None

@@ -1,0 +1,130 @@
+"""A kernel behind a real Jupyter server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import subprocess
+import sys
+import threading
+import urllib.request
+from collections.abc import Generator
+
+import pytest
+
+import laneway
+from laneway.protocol.errors import KernelDiedError, KernelError, KernelRestartedError
+
+pytestmark = pytest.mark.anyio
+
+TOKEN = "a-token"
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Generator[str, None, None]:
+    """The address of a server."""
+    folder = tmp_path_factory.mktemp("server")
+    command = [
+        *(sys.executable, "-m", "jupyter_server", "--no-browser", "--allow-root", "--port=0"),
+        *(f"--ServerApp.root_dir={folder}", f"--IdentityProvider.token={TOKEN}"),
+        *("--ServerApp.jpserver_extensions={}", "--ServerApp.terminals_enabled=False"),
+    ]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stderr
+            for line in process.stderr:
+                if found := re.search(r"(http://127\.0\.0\.1:\d+)/", line):
+                    break
+            else:
+                raise AssertionError("The server did not start.")
+            threading.Thread(target=process.stderr.read, daemon=True).start()  # so that the pipe never fills
+            yield found[1]
+        finally:
+            process.terminate()
+
+
+def kernels(url: str) -> list[str]:
+    """The ids of what runs there."""
+    request = urllib.request.Request(f"{url}/api/kernels", headers={"Authorization": f"token {TOKEN}"})
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return [kernel["id"] for kernel in json.load(answer)]
+
+
+@pytest.mark.parametrize("kernel", ["laneway", "python3"])
+async def test_many_outstanding(url: str, kernel: str) -> None:
+    async with asyncio.timeout(60), laneway.connect_server(url, TOKEN, kernel) as kc:
+        executions = [kc.execute(f"print({i})\n{i}") for i in range(100)]
+        completion = await kc.complete("impo")
+        assert "import" in completion["matches"]
+        for i, execution in enumerate(executions):
+            result = await execution
+            assert (result.stdout, result.result) == (f"{i}\n", {"text/plain": str(i)})
+        assert kc.pending == 0
+    assert kernels(url) == []
+
+
+async def test_input_interrupt_and_buffers(url: str) -> None:
+    async with asyncio.timeout(60), laneway.connect_server(url, TOKEN) as kc:
+        result = await kc.execute("print(input('? '))", stdin=lambda prompt, _password: f"to {prompt}")
+        assert result.stdout == "to ? \n"
+        execution = kc.execute("print('ready')\nwhile True: pass")
+        async for _ in execution:
+            break
+        await execution.cancel()
+        assert (await execution).reply["ename"] == "KeyboardInterrupt"
+        await kc.execute(
+            "def echo(comm, _):\n"
+            "    comm.on_msg(lambda m: comm.send(m['content']['data'], buffers=m['buffers']))\n"
+            "get_ipython().kernel.comm_manager.register_target('echo', echo)"
+        )
+        comm = kc.comms.open("echo")
+        comm.send({"a": 1}, buffers=[b"x" * 1_000_000, b""])
+        echoed = await anext(comm)
+        assert echoed.content["data"] == {"a": 1}
+        assert [bytes(buffer) for buffer in echoed.buffers] == [b"x" * 1_000_000, b""]
+
+
+async def test_restart(url: str) -> None:
+    async with asyncio.timeout(60), laneway.connect_server(url, TOKEN) as kc:
+        await kc.execute("old = 1")
+        running = kc.execute("print('ready')\nimport time; time.sleep(1000)")
+        async for _ in running:
+            break
+        await kc.restart()
+        with pytest.raises(KernelRestartedError):
+            await running
+        assert (await kc.execute("old")).reply["ename"] == "NameError"
+
+
+async def test_a_running_kernel_is_joined_and_left_running(url: str) -> None:
+    async with asyncio.timeout(60), laneway.connect_server(url, TOKEN) as first:
+        await first.execute("shared = 42")
+        (kernel_id,) = kernels(url)
+        async with laneway.connect_server(url, TOKEN, kernel_id) as second:
+            assert (await second.execute("shared")).result == {"text/plain": "42"}
+        assert kernels(url) == [kernel_id]
+        assert (await first.execute("shared")).result == {"text/plain": "42"}
+
+
+async def test_death_without_restart_fails_what_is_pending(url: str) -> None:
+    async with asyncio.timeout(60), laneway.connect_server(url, TOKEN) as kc:
+        execution = kc.execute("1")
+        await execution
+        running = kc.execute("import time; time.sleep(1000)")
+        (kernel_id,) = kernels(url)
+        headers = {"Authorization": f"token {TOKEN}"}
+        request = urllib.request.Request(f"{url}/api/kernels/{kernel_id}", headers=headers, method="DELETE")
+        with await asyncio.to_thread(urllib.request.urlopen, request, timeout=30):
+            pass
+        with pytest.raises(KernelDiedError):
+            await running
+
+
+async def test_what_goes_wrong_is_said(url: str) -> None:
+    with pytest.raises(KernelError, match="403"):
+        await laneway.connect_server(url, "wrong").start()
+    with pytest.raises(KernelError, match="no-such-kernel"):
+        await laneway.connect_server(url, TOKEN, "no-such-kernel").start()
+    with pytest.raises(KernelError, match="There is no Jupyter server"):
+        await laneway.connect_server("http://127.0.0.1:9", TOKEN).start()
