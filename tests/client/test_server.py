@@ -14,7 +14,7 @@ from collections.abc import Generator
 import pytest
 
 import laneway
-from laneway.protocol.errors import KernelDiedError, KernelError, KernelRestartedError
+from laneway.protocol.errors import KernelError, KernelRestartedError
 
 pytestmark = pytest.mark.anyio
 
@@ -107,18 +107,14 @@ async def test_a_running_kernel_is_joined_and_left_running(url: str) -> None:
         assert (await first.execute("shared")).result == {"text/plain": "42"}
 
 
-async def test_death_without_restart_fails_what_is_pending(url: str) -> None:
+async def test_a_kernel_that_dies_is_restarted_by_the_server_and_what_was_pending_fails(url: str) -> None:
     async with asyncio.timeout(60), laneway.connect_server(url, TOKEN) as kc:
-        execution = kc.execute("1")
-        await execution
-        running = kc.execute("import time; time.sleep(1000)")
-        (kernel_id,) = kernels(url)
-        headers = {"Authorization": f"token {TOKEN}"}
-        request = urllib.request.Request(f"{url}/api/kernels/{kernel_id}", headers=headers, method="DELETE")
-        with await asyncio.to_thread(urllib.request.urlopen, request, timeout=30):
-            pass
-        with pytest.raises(KernelDiedError):
-            await running
+        running = kc.execute("import os; os._exit(3)")
+        queued = kc.execute("1")
+        for execution in (running, queued):
+            with pytest.raises(KernelRestartedError):
+                await execution
+        assert (await kc.execute("'again'")).result == {"text/plain": "'again'"}
 
 
 async def test_what_goes_wrong_is_said(url: str) -> None:

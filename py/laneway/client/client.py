@@ -371,12 +371,15 @@ class Client:
                         execution.finish()
 
     def _note_status(self, message: Message) -> None:
-        """Cells make a kernel busy; what is answered beside them does not."""
+        """Cells make a kernel busy; what is answered beside them does not. `restarting` is said by a server."""
         parent_id, content = message.parent_id, message.content
-        if message.parent_header.get("msg_type") != "execute_request":
+        if not isinstance(content, dict):  # pyright: ignore[reportUnnecessaryIsInstance], it is as it was sent
             return
-        if parent_id and isinstance(content, dict):  # pyright: ignore[reportUnnecessaryIsInstance], it is as sent
-            if content.get("execution_state") == "busy":
+        state = content.get("execution_state")
+        if state in ("restarting", "autorestarting") and not self._restarting:
+            self._fail(lambda outputs: KernelRestartedError("The kernel was restarted.", outputs=outputs))
+        elif parent_id and message.parent_header.get("msg_type") == "execute_request":
+            if state == "busy":
                 self._busy.add(parent_id)
             else:
                 self._busy.discard(parent_id)
