@@ -19,15 +19,25 @@ if TYPE_CHECKING:
     from .client.client import Client, ExecResult, Execution
     from .client.launch import connect, launch
     from .client.server import connect_server
-    from .protocol.errors import KernelError
+    from .protocol.errors import (
+        ClientClosedError,
+        KernelDiedError,
+        KernelError,
+        KernelRestartedError,
+        KernelTimeoutError,
+    )
 
 
 __all__ = [
     "Client",
+    "ClientClosedError",
     "ExecResult",
     "Execution",
     "Handlers",
+    "KernelDiedError",
     "KernelError",
+    "KernelRestartedError",
+    "KernelTimeoutError",
     "__version__",
     "connect",
     "connect_server",
@@ -41,7 +51,11 @@ _HOMES = {
     "ExecResult": "client.client",
     "Execution": "client.client",
     "Handlers": "apps.callback",
+    "ClientClosedError": "protocol.errors",
+    "KernelDiedError": "protocol.errors",
     "KernelError": "protocol.errors",
+    "KernelRestartedError": "protocol.errors",
+    "KernelTimeoutError": "protocol.errors",
     "connect": "client.launch",
     "connect_server": "client.server",
     "in_process": "apps.in_process",

@@ -372,6 +372,22 @@ async def check_answers_while_a_cell_computes(kc: Client) -> None:
     assert (await soon(execution)).reply["ename"] == "KeyboardInterrupt"
 
 
+@needs("answers_while_blocking")
+async def check_answers_while_a_cell_computes_between_awaits(kc: Client) -> None:
+    """Such a cell releases the GIL often and shortly, which starves threads unless the host sees to them."""
+    execution = kc.execute(
+        "import asyncio\nprint('ready')\n"
+        "while True:\n    sum(i * i for i in range(20_000))\n    await asyncio.sleep(0)"
+    )
+    await output(execution, "ready")
+    for _ in range(5):
+        await answers_all(kc, execution)
+        failing = await soon(kc.execute("no_such_name", mode="task"))
+        assert failing.reply["ename"] == "NameError"
+    await soon(kc.interrupt())
+    assert (await soon(execution)).reply["ename"] == "KeyboardInterrupt"
+
+
 async def check_queue_keeps_order(kc: Client) -> None:
     await run(kc, "order = []")
     cells = [

@@ -26,9 +26,7 @@ Kernel = Callable[[], AbstractAsyncContextManager[Client]]
 async def memory() -> AsyncGenerator[Client, None]:
     """ThreadHost on a thread of this process."""
     kernel_end, client_end = memory_pair()
-    thread = threading.Thread(
-        target=lambda: anyio.run(ThreadHost(IPythonInterpreter()).serve, kernel_end), name="kernel"
-    )
+    thread = threading.Thread(target=lambda: ThreadHost(IPythonInterpreter()).run(kernel_end), name="kernel")
     thread.start()
     try:
         async with Client(client_end) as kc:

@@ -97,8 +97,6 @@ def _runtime_dir() -> Path:
 
 def _run(transport: ZmqKernelTransport) -> None:
     gc.disable()  # nothing that is imported is garbage: looking for some takes a tenth of the start
-    import anyio
-
     from ..hosts.threads import DEADLINE, ThreadHost
     from ..interpreter.ipython import IPythonInterpreter
 
@@ -108,7 +106,7 @@ def _run(transport: ZmqKernelTransport) -> None:
     if not sys.flags.safe_path:
         sys.path.insert(0, "")
     _watch_parent(host.stop)
-    anyio.run(host.serve, transport)
+    host.run(transport)
     # Threads that user code has left behind, and its exit handlers, have as long as a cell has.
     timer = threading.Timer(DEADLINE, _exit)
     timer.daemon = True

@@ -371,7 +371,7 @@ class Client:
                         execution.finish()
 
     def _note_status(self, message: Message) -> None:
-        """Cells make a kernel busy; what is answered beside them does not. `restarting` is said by a server."""
+        """Cells make a kernel busy, what is answered beside them does not. A server says `restarting`."""
         parent_id, content = message.parent_id, message.content
         if not isinstance(content, dict):  # pyright: ignore[reportUnnecessaryIsInstance], it is as it was sent
             return

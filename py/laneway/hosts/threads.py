@@ -22,6 +22,7 @@ from ..protocol.lanes import Job
 from ..protocol.message import Channel
 from ..protocol.ports import Interpreter, Transport
 from ..protocol.routes import Family
+from . import fair
 from .base import Host, Question
 from .worker import Worker
 
@@ -51,6 +52,10 @@ class ThreadHost(Host):
         self._overdue = overdue
         self._workers: dict[str, tuple[Worker, threading.Thread]] = {}
         self._watchdog: threading.Timer | None = None
+
+    def run(self, transport: Transport) -> None:
+        """`serve` on an event loop of its own, until the kernel has ended."""
+        fair.run(self.serve(transport))
 
     async def serve(self, transport: Transport) -> None:
         """Run the kernel on `transport`, on this thread, until it is shut down.

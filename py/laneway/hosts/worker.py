@@ -24,6 +24,7 @@ from anyio.abc import TaskGroup
 
 from ..protocol.lanes import Job
 from ..protocol.message import Content, as_error, error_content
+from . import fair
 from .guard import Guard
 
 
@@ -72,7 +73,7 @@ class Worker:
 
     def run_in_thread(self, name: str) -> threading.Thread:
         """Start a daemon thread that runs this worker."""
-        thread = threading.Thread(target=anyio.run, args=(self.run,), name=name, daemon=True)
+        thread = threading.Thread(target=lambda: fair.run(self.run()), name=name, daemon=True)
         thread.start()
         return thread
 

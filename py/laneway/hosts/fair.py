@@ -1,0 +1,52 @@
+"""An event loop that gives other threads their turn.
+
+A cell that computes a little and awaits a little, again and again, makes its loop look for events without
+waiting: that releases the interpreter's lock (GIL) for an instant only, too short for another thread to wake
+up and take it, and often enough that CPython never forces a switch. The other threads starve; ours are the
+ones that answer everything else. So a loop that has been busy for `TURN` seconds rests for an instant that is
+long enough. What runs without releasing the GIL is interrupted by CPython itself, every 5 ms.
+
+Stdlib only. Any thread that runs a loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+import sys
+import time
+from collections.abc import Coroutine
+from typing import Any
+
+TURN = 0.002
+"""Seconds that a loop may be busy before it rests."""
+
+REST = 0.00005
+"""Seconds that it rests: as long as it takes to wake a thread."""
+
+
+def run(main: Coroutine[Any, Any, None]) -> None:
+    """Like `asyncio.run`, on a fair loop."""
+    with asyncio.Runner(loop_factory=_new_event_loop) as runner:
+        runner.run(main)
+
+
+def _new_event_loop() -> asyncio.AbstractEventLoop:
+    if sys.platform == "win32":  # its loop has no selector
+        return asyncio.new_event_loop()
+    return asyncio.SelectorEventLoop(_FairSelector())
+
+
+class _FairSelector(selectors.DefaultSelector):
+    def __init__(self) -> None:
+        super().__init__()
+        self._rested = time.monotonic()
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if timeout is not None and timeout <= 0 and time.monotonic() - self._rested < TURN:
+            return super().select(timeout)
+        if timeout is not None and timeout <= 0:
+            time.sleep(REST)
+        ready = super().select(timeout)
+        self._rested = time.monotonic()
+        return ready
