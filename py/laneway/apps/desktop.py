@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from .. import __version__
+from ..version import __version__
 from ..protocol.errors import SettingsError
 from ..transports.connection import Connection
 from ..transports.zmq_kernel import ZmqKernelTransport
