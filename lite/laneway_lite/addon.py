@@ -253,7 +253,6 @@ class LanewayAddon(BaseAddon):
                 )
         settings = {
             "indexURL": f"{STATIC}/pyodide/",
-            "lockFileURL": f"{STATIC}/pyodide/{lock.LOCK}",
             "packages": [
                 name for name in (*DEFAULT_PACKAGES, *self.packages) if canonicalize_name(name) in packages
             ],
