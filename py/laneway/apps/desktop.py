@@ -17,10 +17,10 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ..version import __version__
 from ..protocol.errors import SettingsError
 from ..transports.connection import Connection
 from ..transports.zmq_kernel import ZmqKernelTransport
+from ..version import __version__
 
 
 def main(argv: Sequence[str] | None = None) -> int:
