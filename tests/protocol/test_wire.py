@@ -21,7 +21,12 @@ from laneway.protocol.wire import (
     encode_websocket,
 )
 
-JSON = Json(lambda value: json.dumps(value).encode(), json.loads)
+
+def dumps(value: Any) -> bytes:
+    return json.dumps(value).encode()
+
+
+JSON = Json(dumps, json.loads)
 KEY = b"key"
 MESSAGE = Message(
     Channel.SHELL,
