@@ -148,17 +148,19 @@ def envelope(data: list[bytes]) -> None:
     decode_envelope(JSON, b"".join(data), data[1:])
 
 
-@pytest.mark.parametrize("decode", [zmq, websocket, envelope])
+WHOLE: list[tuple[Callable[[list[bytes]], None], list[bytes]]] = [
+    (zmq, [bytes(frame) for frame in ZmqCodec(JSON).encode(MESSAGE)]),
+    (websocket, [encode_websocket(JSON, MESSAGE)]),
+    (envelope, [encode_envelope(JSON, MESSAGE)]),
+]
+
+
+@pytest.mark.parametrize(("decode", "whole"), WHOLE, ids=["zmq", "websocket", "envelope"])
 @pytest.mark.parametrize("seed", range(20))
 def test_damaged_messages_are_nothing_but_remote_errors(
-    decode: Callable[[list[bytes]], None], seed: int
+    decode: Callable[[list[bytes]], None], whole: list[bytes], seed: int
 ) -> None:
     chance = random.Random(seed)
-    whole = {
-        zmq: [bytes(frame) for frame in ZmqCodec(JSON).encode(MESSAGE)],
-        websocket: [encode_websocket(JSON, MESSAGE)],
-        envelope: [encode_envelope(JSON, MESSAGE)],
-    }[decode]
     refused = 0
     for _ in range(100):
         parts = [bytearray(part) for part in whole]
