@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .apps.callback import Handlers, start_callback_kernel
     from .apps.in_process import in_process
     from .client.client import Client, ExecResult, Execution
+    from .client.jupyter import ConcurrentKernelClient, ConcurrentKernelManager
     from .client.launch import connect, launch
     from .client.server import connect_server
     from .protocol.errors import (
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 __all__ = [
     "Client",
     "ClientClosedError",
+    "ConcurrentKernelClient",
+    "ConcurrentKernelManager",
     "ExecResult",
     "Execution",
     "Handlers",
@@ -52,6 +55,8 @@ _HOMES = {
     "Execution": "client.client",
     "Handlers": "apps.callback",
     "ClientClosedError": "protocol.errors",
+    "ConcurrentKernelClient": "client.jupyter",
+    "ConcurrentKernelManager": "client.jupyter",
     "KernelDiedError": "protocol.errors",
     "KernelError": "protocol.errors",
     "KernelRestartedError": "protocol.errors",

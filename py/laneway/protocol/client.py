@@ -92,6 +92,10 @@ class ClientProtocol:
         """What is filed, in order of the requests."""
         return tuple(self._pending.values())
 
+    def get(self, msg_id: str) -> Pending | None:
+        """What is filed under this id."""
+        return self._pending.get(msg_id)
+
     def request(
         self,
         msg_type: str,
@@ -116,9 +120,13 @@ class ClientProtocol:
             metadata=metadata,
             buffers=buffers,
         )
-        if message.msg_id in self._pending:
-            raise ValueError(f"A request with the id {message.msg_id!r} is still pending; give each its own.")
-        pending = self._pending[message.msg_id] = Pending(message)
+        return self.file(message)
+
+    def file(self, request: Message) -> Pending:
+        """File a request that was made elsewhere. Raises ValueError as `request` does."""
+        if request.msg_id in self._pending:
+            raise ValueError(f"A request with the id {request.msg_id!r} is still pending; give each its own.")
+        pending = self._pending[request.msg_id] = Pending(request)
         return pending
 
     def message(

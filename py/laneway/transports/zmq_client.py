@@ -55,8 +55,16 @@ class ZmqClientTransport:
 
     async def start(self, deliver: Callable[[Message], None], lost: Callable[[Exception], None]) -> None:
         """See `ClientTransport`. ZMQ connects again by itself, so that nothing is ever `lost`."""
+        self.open(deliver)
+        await self.ready()
+
+    def open(self, deliver: Callable[[Message], None]) -> None:
+        """The first half of `start`: messages may be sent, and wait where the kernel is not there yet."""
         self._loop, self._deliver = asyncio.get_running_loop(), deliver
         self._open()
+
+    async def ready(self) -> None:
+        """The second half of `start`: iopub is heard."""
         await self._wait_for_iopub()
 
     def send(self, message: Message) -> None:

@@ -1,0 +1,557 @@
+"""A manager and a client for programs that are written against jupyter_client's async classes, for any
+kernelspec.
+
+The channels of jupyter_client are sockets that every caller reads, so that concurrent calls take each other's
+messages. Here one router reads, files every request before it is sent, and gives each message to its owner:
+to the call that asked for the reply or the outputs, else into the bounded queue that is the channel. Nothing
+of jupyter_client is patched.
+
+On the event loop on which the channels were started. Needs jupyter_client (`pip install laneway[jupyter]`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Generator
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from queue import Empty
+from typing import Any, cast
+from weakref import WeakSet
+
+from traitlets import DottedObjectName, Type
+
+from ..protocol.client import Busy, ClientProtocol, Done, InputRequested, Published, Replied
+from ..protocol.errors import KernelDiedError, KernelError, KernelRestartedError
+from ..protocol.message import Channel, Message, Stamp
+from ..transports.connection import Connection
+from ..transports.zmq_client import ZmqClientTransport
+
+try:
+    from jupyter_client.asynchronous.client import AsyncKernelClient
+    from jupyter_client.client import KernelClient
+    from jupyter_client.manager import AsyncKernelManager
+except ImportError:
+    raise ImportError(
+        "ConcurrentKernelManager and ConcurrentKernelClient need jupyter_client: pip install laneway[jupyter]"
+    ) from None
+
+JupyterMessage = dict[str, Any]
+"""A message as jupyter_client has it: header, msg_id, msg_type, parent_header, metadata, content, buffers."""
+
+MAX_QUEUED = 100_000
+"""Messages of a channel that wait to be pulled; where nobody does, the oldest are dropped, and counted."""
+
+POLL = 0.2
+"""Seconds between two looks at the kernel's process."""
+
+_QUESTION: ContextVar[JupyterMessage | None] = ContextVar("laneway_question", default=None)
+"""The input_request that a stdin hook is answering, so that `input` knows its parent."""
+
+
+class RoutedChannel:
+    """What `kc.shell_channel` and its like are: a queue that the router feeds, with the methods of
+    jupyter_client's channels.
+    """
+
+    def __init__(self, client: ConcurrentKernelClient, channel: Channel) -> None:
+        self.dropped = 0
+        """How many messages nobody has pulled in time."""
+        self.session = client.session
+        self._client = client
+        self._channel = channel
+        self._messages: deque[JupyterMessage] = deque()
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    def start(self) -> None:
+        """The channels of a client start together, see `start_channels`."""
+
+    def stop(self) -> None:
+        """They stop together as well."""
+
+    close = stop
+
+    def is_alive(self) -> bool:
+        """Are the channels running?"""
+        return self._client.running
+
+    def send(self, msg: JupyterMessage) -> None:
+        """Send a message that `Session.msg` has made."""
+        self._client.route(self._channel, msg)
+
+    async def get_msg(self, timeout: float | None = None) -> JupyterMessage:
+        """The next message that belongs to no call. Raises queue.Empty after `timeout` seconds."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        await asyncio.sleep(0)  # lets the router see what has arrived
+        while not self._messages:
+            arrived: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.append(arrived)
+            try:
+                left = None if deadline is None else deadline - time.monotonic()
+                async with asyncio.timeout(left):
+                    await arrived
+            except TimeoutError:
+                raise Empty from None
+        return self._messages.popleft()
+
+    async def get_msgs(self) -> list[JupyterMessage]:
+        """All messages that are there."""
+        await asyncio.sleep(0)
+        messages = list(self._messages)
+        self._messages.clear()
+        return messages
+
+    async def msg_ready(self) -> bool:
+        """Is there a message?"""
+        await asyncio.sleep(0)
+        return bool(self._messages)
+
+    def put(self, message: JupyterMessage) -> None:
+        """From the router."""
+        self._messages.append(message)
+        if len(self._messages) > MAX_QUEUED:
+            self._messages.popleft()
+            self.dropped += 1
+        while self._waiting:
+            arrived = self._waiting.popleft()
+            if not arrived.done():
+                arrived.set_result(None)
+                break
+
+
+class _Call:
+    """Someone who waits for a reply, and perhaps for what comes before it."""
+
+    def __init__(self, *, interactive: bool) -> None:
+        self.reply: asyncio.Future[JupyterMessage] = asyncio.get_running_loop().create_future()
+        self.reply.add_done_callback(lambda reply: reply.cancelled() or reply.exception())
+        self.events: asyncio.Queue[tuple[Channel, JupyterMessage] | None] | None = None
+        if interactive:
+            self.events = asyncio.Queue()
+
+    def fail(self, error: Exception) -> None:
+        if not self.reply.done():
+            self.reply.set_exception(error)
+        if self.events:
+            self.events.put_nowait(None)
+
+
+class _Reply(Awaitable[JupyterMessage]):
+    """The reply of a call with `reply=True`. The time runs from the call on."""
+
+    def __init__(
+        self, client: ConcurrentKernelClient, msg_id: str, call: _Call, timeout: float | None
+    ) -> None:
+        self._client = client
+        self._msg_id = msg_id
+        self._call = call
+        self._deadline = None if timeout is None else time.monotonic() + timeout
+
+    def __await__(self) -> Generator[Any, Any, JupyterMessage]:
+        return self._wait().__await__()
+
+    async def _wait(self) -> JupyterMessage:
+        try:
+            left = None if self._deadline is None else self._deadline - time.monotonic()
+            async with asyncio.timeout(left):
+                return await asyncio.shield(self._call.reply)
+        except TimeoutError:
+            self._client.abandon(self._msg_id)
+            raise TimeoutError("Timeout waiting for reply") from None
+
+
+class _Started(Awaitable["ConcurrentKernelClient"]):
+    """What `start_channels` returns: await it for a client that is ready, or do not."""
+
+    def __init__(self, client: ConcurrentKernelClient) -> None:
+        self._client = client
+
+    def __await__(self) -> Generator[Any, Any, ConcurrentKernelClient]:
+        return self._wait().__await__()
+
+    async def _wait(self) -> ConcurrentKernelClient:
+        await self._client.ready()
+        return self._client
+
+
+def _routed(method: Callable[..., str]) -> Callable[..., Any]:
+    """A request method of jupyter_client, with `reply=True` and `timeout` as AsyncKernelClient has them."""
+
+    def request(
+        self: ConcurrentKernelClient,
+        *args: Any,
+        reply: bool = False,
+        timeout: float | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        if not reply:
+            return method(self, *args, **kwargs)
+        call = _Call(interactive=False)
+        msg_id = self.send_for(call, lambda: method(self, *args, **kwargs))
+        return _Reply(self, msg_id, call, timeout)
+
+    request.__doc__ = method.__doc__
+    return request
+
+
+class ConcurrentKernelClient(AsyncKernelClient):
+    """AsyncKernelClient for many calls at once. What is not said here is as jupyter_client documents it."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._protocol: ClientProtocol | None = None
+        self._transport: ZmqClientTransport | None = None
+        self._calls: dict[str, _Call] = {}
+        self._next_call: _Call | None = None
+        self._ended: Exception | None = None
+        self._starting: asyncio.Task[None] | None = None
+        self._watching: asyncio.Task[None] | None = None
+        self._closing: asyncio.Task[None] | None = None
+        if isinstance(self.parent, ConcurrentKernelManager):
+            self.parent.clients.add(self)
+
+    # ---- channels
+
+    def start_channels(  # pyright: ignore[reportIncompatibleMethodOverride], it returns more than None
+        self,
+        shell: bool = True,
+        iopub: bool = True,
+        stdin: bool = True,
+        hb: bool = True,
+        control: bool = True,
+    ) -> Awaitable[ConcurrentKernelClient]:
+        """Start all channels, at once; harmless if repeated. Await what is returned for a client that is
+        ready.
+
+        Needs a running event loop. `stdin` says whether cells may ask; `hb` whether the heartbeat is watched
+        where no manager watches the process.
+        """
+        if self._transport is None:
+            self.allow_stdin = stdin
+            self._ended = None
+            session = self.session
+            stamp = Stamp(session.session, lambda: session.msg_id, _now, session.username)
+            self._protocol = ClientProtocol(stamp)
+            self._transport = ZmqClientTransport(self._connection())
+            self._transport.open(self._deliver)
+            self._starting = asyncio.ensure_future(self._transport.ready())
+            self._starting.add_done_callback(lambda task: task.cancelled() or task.exception())
+            if self.parent is not None:
+                self._watching = asyncio.ensure_future(self._watch())
+            elif hb:
+                self.hb_channel.start()
+        return _Started(self)
+
+    def stop_channels(self) -> Awaitable[None]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Stop all channels, at once; calls that are pending fail. What is returned can be awaited until the
+        sockets are closed.
+        """
+        transport, self._transport = self._transport, None
+        for task in (self._starting, self._watching):
+            if task:
+                task.cancel()
+        self._starting = self._watching = None
+        self._fail(KernelError("The channels were stopped."))
+        if self._hb_channel is not None and self._hb_channel.is_alive():
+            self._hb_channel.stop()
+        if self._created_context and not self.context.closed:
+            self.context.destroy(linger=100)
+        if transport:
+            self._closing = asyncio.ensure_future(transport.close())
+        return self._closing or asyncio.sleep(0)
+
+    @property
+    def running(self) -> bool:
+        """Are the channels started?"""
+        return self._transport is not None
+
+    @property
+    def channels_running(self) -> bool:
+        """Are the channels started?"""
+        return self.running
+
+    def _routed_channel(self, channel: Channel) -> RoutedChannel:
+        name = f"_{channel}_channel"
+        if getattr(self, name) is None:
+            setattr(self, name, RoutedChannel(self, channel))
+        return getattr(self, name)
+
+    @property
+    def shell_channel(self) -> RoutedChannel:
+        """Replies that no call waits for."""
+        return self._routed_channel(Channel.SHELL)
+
+    @property
+    def control_channel(self) -> RoutedChannel:
+        """Replies that no call waits for."""
+        return self._routed_channel(Channel.CONTROL)
+
+    @property
+    def stdin_channel(self) -> RoutedChannel:
+        """Questions of cells that were not sent by `execute_interactive`."""
+        return self._routed_channel(Channel.STDIN)
+
+    @property
+    def iopub_channel(self) -> RoutedChannel:
+        """All that the kernel publishes."""
+        return self._routed_channel(Channel.IOPUB)
+
+    async def ready(self) -> None:
+        """Wait until the kernel hears and is heard. Raises KernelDiedError where it has died instead."""
+        assert self._starting, "Start the channels first."
+        waiting = [self._starting, *([self._watching] if self._watching else [])]
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        if self._ended:
+            raise self._ended
+        await asyncio.shield(self._starting)
+
+    async def wait_for_ready(self, timeout: float | None = None) -> None:
+        """Wait until the kernel answers. RuntimeError where it has died, or after `timeout` seconds."""
+        try:
+            async with asyncio.timeout(timeout):
+                await self.ready()
+                call = _Call(interactive=False)
+                self.send_for(call, lambda: KernelClient.kernel_info(self))
+                self._handle_kernel_info_reply(await call.reply)
+        except TimeoutError:
+            raise RuntimeError(f"Kernel didn't respond in {timeout:g} seconds") from None
+        except KernelDiedError as error:
+            raise RuntimeError(f"Kernel died before replying to kernel_info: {error}") from error
+        for channel in (self.shell_channel, self.iopub_channel):
+            await channel.get_msgs()
+
+    # ---- requests
+
+    execute = _routed(KernelClient.execute)
+    history = _routed(KernelClient.history)
+    complete = _routed(KernelClient.complete)
+    is_complete = _routed(KernelClient.is_complete)
+    inspect = _routed(KernelClient.inspect)
+    kernel_info = _routed(KernelClient.kernel_info)
+    comm_info = _routed(KernelClient.comm_info)
+    shutdown = _routed(KernelClient.shutdown)
+
+    def input(self, string: str) -> None:
+        """Answer a question; in a stdin hook, the one that the hook was given."""
+        message = self.session.msg("input_reply", {"value": string}, parent=_QUESTION.get())
+        self.stdin_channel.send(message)
+
+    async def execute_interactive(
+        self,
+        code: str,
+        silent: bool = False,
+        store_history: bool = True,
+        user_expressions: dict[str, Any] | None = None,
+        allow_stdin: bool | None = None,
+        stop_on_error: bool = True,
+        timeout: float | None = None,
+        output_hook: Callable[[JupyterMessage], Any] | None = None,
+        stdin_hook: Callable[[JupyterMessage], Any] | None = None,
+    ) -> JupyterMessage:
+        """Run a cell, give its outputs and questions to the hooks, and return its reply. Any number of them
+        at once.
+
+        Raises TimeoutError after `timeout` seconds; what a hook raises is raised here, and nowhere else.
+        """
+        call = _Call(interactive=True)
+        assert call.events
+        on_output = output_hook or self._output_hook_default
+        on_question = stdin_hook or self._stdin_hook_default
+        msg_id = self.send_for(
+            call,
+            lambda: KernelClient.execute(
+                self, code, silent, store_history, user_expressions, allow_stdin, stop_on_error
+            ),
+        )
+        try:
+            async with asyncio.timeout(timeout):
+                while (event := await call.events.get()) is not None:
+                    channel, message = event
+                    token = _QUESTION.set(message if channel is Channel.STDIN else None)
+                    try:
+                        result = (on_question if channel is Channel.STDIN else on_output)(message)
+                        if inspect.isawaitable(result):
+                            await result
+                    finally:
+                        _QUESTION.reset(token)
+                return await call.reply
+        except TimeoutError:
+            raise TimeoutError("Timeout waiting for output") from None
+        finally:
+            self.abandon(msg_id)
+
+    # ---- the router
+
+    def send_for(self, call: _Call, send: Callable[[], str]) -> str:
+        """Let `send` send a request on behalf of `call`; returns its msg_id."""
+        if self._ended:
+            raise self._ended
+        self._next_call = call
+        try:
+            return send()
+        finally:
+            self._next_call = None
+
+    def route(self, channel: Channel, msg: JupyterMessage) -> None:
+        """File a message, and send it. Raises RuntimeError where the channels are not running."""
+        if self._transport is None or self._protocol is None:
+            raise RuntimeError("The channels are not running; call start_channels() first.")
+        message = Message(
+            channel,
+            msg["header"],
+            msg["parent_header"],
+            msg["metadata"],
+            msg["content"],
+            msg.get("buffers", ()),
+        )
+        call, self._next_call = self._next_call, None
+        if message.msg_type.endswith("_request"):
+            self._protocol.file(message)
+        if call:
+            self._calls[message.msg_id] = call
+        self._transport.send(message)
+
+    def abandon(self, msg_id: str) -> None:
+        """Nobody waits for this request any more."""
+        self._calls.pop(msg_id, None)
+        if self._protocol and (pending := self._protocol.get(msg_id)):
+            self._protocol.forget(pending)
+
+    def kernel_restarts(self) -> None:
+        """The manager is about to put another kernel in the place of this one."""
+        self._fail(KernelRestartedError("The kernel was restarted."))
+
+    def _deliver(self, message: Message) -> None:
+        assert self._protocol
+        converted = _as_jupyter(message)
+        call = self._calls.get(message.parent_id or "")
+        if message.channel is Channel.IOPUB:
+            self.iopub_channel.put(converted)
+            if call and call.events:
+                call.events.put_nowait((Channel.IOPUB, converted))
+        claimed = False
+        for event in self._protocol.receive(message):
+            match event:
+                case Replied():
+                    claimed = bool(call and not call.reply.done())
+                    if call and claimed:
+                        call.reply.set_result(converted)
+                        if not call.events:
+                            self._calls.pop(message.parent_id or "", None)
+                case InputRequested():
+                    if call and call.events:
+                        claimed = True
+                        call.events.put_nowait((Channel.STDIN, converted))
+                case Done(pending):
+                    if call and call.events:
+                        call.events.put_nowait(None)
+                    self._calls.pop(pending.id, None)
+                case Busy() | Published():
+                    pass
+        if message.channel is not Channel.IOPUB and not claimed:
+            self._routed_channel(message.channel).put(converted)
+
+    def _fail(self, error: Exception) -> None:
+        calls, self._calls = self._calls, {}
+        for call in calls.values():
+            call.fail(error)
+        if self._protocol:
+            for pending in self._protocol.pending:
+                self._protocol.forget(pending)
+
+    async def _watch(self) -> None:
+        """See the kernel's process end, which no socket tells."""
+        while True:
+            await asyncio.sleep(POLL)
+            provisioner = cast(Any, self.parent).provisioner
+            if provisioner is None or getattr(self.parent, "restarting", False):
+                continue
+            code = await provisioner.poll()
+            if code is None:
+                self._ended = None
+            elif self._ended is None:
+                self._ended = _death(code)
+                self._fail(self._ended)
+                if self._starting and not self._starting.done():
+                    return  # it will never be ready
+
+    def _connection(self) -> Connection:
+        info = cast(dict[str, Any], self.get_connection_info())
+        keys = {name: _text(info[name]) for name in ("curve_publickey", "curve_secretkey") if info.get(name)}
+        return Connection.parse(
+            {
+                **{name: info[name] for name in info if name.endswith("_port")},
+                "transport": info["transport"],
+                "ip": info["ip"],
+                "key": _text(info["key"]),
+                "signature_scheme": info["signature_scheme"],
+                **keys,
+            }
+        )
+
+
+class ConcurrentKernelManager(AsyncKernelManager):
+    """AsyncKernelManager whose clients are concurrent, and know when it restarts their kernel."""
+
+    client_class = DottedObjectName(f"{__name__}.ConcurrentKernelClient", config=True)
+    client_factory = Type(ConcurrentKernelClient, config=True)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.clients: WeakSet[ConcurrentKernelClient] = WeakSet()
+        self.restarting = False
+        """Is a kernel being put in the place of another?"""
+        super().__init__(*args, **kwargs)
+
+    def client(self, **kwargs: Any) -> ConcurrentKernelClient:
+        """A client of this manager's kernel."""
+        return cast(ConcurrentKernelClient, super().client(**kwargs))
+
+    async def restart_kernel(self, now: bool = False, newports: bool = False, **kw: Any) -> None:
+        """As in jupyter_client; pending calls fail with KernelRestartedError, and the clients go on."""
+        self.restarting = True
+        try:
+            for client in list(self.clients):
+                client.kernel_restarts()
+            await self._async_restart_kernel(now=now, newports=newports, **kw)
+        finally:
+            self.restarting = False
+
+
+def _as_jupyter(message: Message) -> JupyterMessage:
+    return {
+        "header": _with_date(message.header),
+        "msg_id": message.msg_id,
+        "msg_type": message.msg_type,
+        "parent_header": _with_date(message.parent_header),
+        "metadata": message.metadata,
+        "content": message.content,
+        "buffers": [memoryview(buffer) for buffer in message.buffers],
+    }
+
+
+def _with_date(header: dict[str, Any]) -> dict[str, Any]:
+    """jupyter_client gives dates as datetimes."""
+    date = header.get("date")
+    if isinstance(date, str):
+        try:
+            return {**header, "date": datetime.fromisoformat(date)}
+        except ValueError:
+            pass
+    return header
+
+
+def _death(code: int) -> KernelDiedError:
+    if code < 0:
+        return KernelDiedError(f"The kernel was killed by signal {-code}.", exit_code=code, signal=-code)
+    return KernelDiedError(f"The kernel has exited with code {code}.", exit_code=code)
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat()
