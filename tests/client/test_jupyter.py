@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from queue import Empty
-from typing import Any
+from typing import Any, cast
 
 import nbformat
 import pytest
@@ -249,7 +249,7 @@ async def test_a_client_of_a_connection_file() -> None:
 @both
 async def test_encryption(kernel: str) -> None:
     async with started(kernel, transport_encryption="required") as (km, kc):
-        assert km.get_connection_info()["curve_publickey"]
+        assert cast(dict[str, Any], km.get_connection_info())["curve_publickey"]
         assert (await kc.execute("1", reply=True, timeout=30))["content"]["status"] == "ok"
 
 

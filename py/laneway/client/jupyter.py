@@ -325,14 +325,14 @@ class ConcurrentKernelClient(AsyncKernelClient):
 
     # ---- requests
 
-    execute = _routed(KernelClient.execute)
-    history = _routed(KernelClient.history)
-    complete = _routed(KernelClient.complete)
-    is_complete = _routed(KernelClient.is_complete)
-    inspect = _routed(KernelClient.inspect)
-    kernel_info = _routed(KernelClient.kernel_info)
-    comm_info = _routed(KernelClient.comm_info)
-    shutdown = _routed(KernelClient.shutdown)
+    execute: Callable[..., Any] = _routed(KernelClient.execute)
+    history: Callable[..., Any] = _routed(KernelClient.history)
+    complete: Callable[..., Any] = _routed(KernelClient.complete)
+    is_complete: Callable[..., Any] = _routed(KernelClient.is_complete)
+    inspect: Callable[..., Any] = _routed(KernelClient.inspect)
+    kernel_info: Callable[..., Any] = _routed(KernelClient.kernel_info)
+    comm_info: Callable[..., Any] = _routed(KernelClient.comm_info)
+    shutdown: Callable[..., Any] = _routed(KernelClient.shutdown)
 
     def input(self, string: str) -> None:
         """Answer a question; in a stdin hook, the one that the hook was given."""
