@@ -137,6 +137,8 @@ class Worker:
 
         def interrupt() -> None:
             ours = bool(self._wanted)  # we have sent this signal ourselves, to certain jobs
+            if not self._steps:
+                return  # nothing runs here; a cell that comes later has not been meant
             if self._stepping is None:
                 self._post(self._interrupt_suspended if ours else on_idle)
             elif not ours or self._stepping in self._wanted:
