@@ -302,3 +302,11 @@ async def test_any_kernel_can_be_launched() -> None:
         assert kc.info["implementation"] == "ipython"
         results = await asyncio.gather(*(kc.execute(f"print({i})") for i in range(20)))
         assert [result.stdout for result in results] == [f"{i}\n" for i in range(20)]
+        running = kc.execute("print('ready')\nimport time; time.sleep(1000)")
+        queued = kc.execute("1")
+        await until(running, "ready")
+        with pytest.raises(KernelError, match="cannot take back"):
+            await queued.cancel()  # an interrupt would hit the cell that runs
+        assert running.state is State.RUNNING
+        await running.cancel()
+        assert (await running).reply["ename"] == "KeyboardInterrupt"

@@ -120,6 +120,11 @@ class Client:
         return "busy" if self._busy else "idle"
 
     @property
+    def aims(self) -> bool:
+        """Can the kernel interrupt one cell, and no other? Laneway's can."""
+        return "laneway" in self.info
+
+    @property
     def pending(self) -> int:
         """How many requests are under way."""
         return len(self._protocol.pending)
@@ -419,7 +424,7 @@ class Client:
         error = KernelTimeoutError(
             "execute_request", execution.phase, execution.elapsed, tuple(execution.outputs)
         )
-        if on_timeout == "interrupt":
+        if on_timeout == "interrupt" and (self.aims or execution.state is not State.QUEUED):
             # its failure is told when it has ended, so that what the caller sends next is not aborted with it
             execution.abandon(error)
             task = asyncio.ensure_future(self.interrupt(execution.msg_id))

@@ -164,11 +164,14 @@ class Execution(Awaitable[ExecResult]):
             await more
 
     async def cancel(self) -> None:
-        """Take it back: queued it never runs, running it is interrupted, and no other cell is touched.
+        """Take it back: queued it never runs, running it is interrupted, and no other cell is touched. Raises
+        KernelError where it is queued and the kernel, not being Laneway, could only interrupt another cell.
         Returns when it has ended.
         """
         if self._done.done():
             return
+        if self.state is State.QUEUED and not self._client.aims:
+            raise KernelError("This kernel cannot take back a cell that is queued; wait until it runs.")
         self.state = State.CANCELLED
         await self._client.interrupt(self.msg_id)
         await asyncio.wait([self._done])
