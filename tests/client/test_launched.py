@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 
 import laneway
@@ -47,11 +48,11 @@ async def process_of(kc: Client) -> int:
 
 
 def is_there(process: int) -> bool:
+    """Does it run? One that has ended and was not waited for does not."""
     try:
-        os.kill(process, 0)
-    except ProcessLookupError:
+        return psutil.Process(process).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
         return False
-    return True
 
 
 async def test_sixty_cells_four_at_a_time() -> None:
@@ -287,6 +288,25 @@ async def test_cancelling_a_start_leaves_no_process(tmp_path: Path) -> None:
     with pytest.raises(asyncio.CancelledError):
         await starting
     assert not is_there(int(mark.read_text()))
+
+
+async def test_a_launcher_that_dies_leaves_no_process() -> None:
+    code = (
+        "import asyncio, os, laneway\n"
+        "async def main():\n"
+        "    kc = await laneway.launch()\n"
+        "    print((await kc.execute('import os; print(os.getpid())')).stdout, flush=True)\n"
+        "    os._exit(0)\n"
+        "asyncio.run(main())"
+    )
+    launcher = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE
+    )
+    output, _ = await launcher.communicate()
+    process = int(output)
+    async with asyncio.timeout(30):
+        while is_there(process):  # noqa: ASYNC110, a process that is not ours sends no event
+            await asyncio.sleep(0.1)
 
 
 async def test_what_cannot_be_launched() -> None:

@@ -100,7 +100,8 @@ class _ProcessTransport:
             self._process = await asyncio.create_subprocess_exec(
                 *command,
                 cwd=self._cwd,
-                env=self._env,
+                # with it a kernel sees that whoever launched it has died
+                env={**(os.environ if self._env is None else self._env), "JPY_PARENT_PID": str(os.getpid())},
                 stdin=asyncio.subprocess.DEVNULL,
                 start_new_session=True,  # a terminal's Ctrl-C is for the program that launches
             )
