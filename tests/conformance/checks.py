@@ -714,6 +714,17 @@ async def check_subshells_run_in_parallel(kc: Client) -> None:
     await soon(kc.delete_subshell(subshell))
 
 
+@needs("answers_while_blocking")
+async def check_answers_while_a_subshell_computes(kc: Client) -> None:
+    subshell = await soon(kc.create_subshell())
+    spinning = kc.execute("print('ready')\nwhile True: pass", subshell=subshell)
+    await output(spinning, "ready")
+    await answers_all(kc, spinning)
+    assert (await run(kc, "1 + 1")).result == {"text/plain": "2"}
+    await soon(kc.delete_subshell(subshell))
+    assert (await soon(spinning)).reply["ename"] == "KeyboardInterrupt"
+
+
 # ---- what is not supported, and what is wrong
 
 

@@ -136,8 +136,10 @@ async def test_interrupts_between_any_two_lines() -> None:
     def busy(context: Context, request: Message) -> None:
         nonlocal caught
         try:
+            say(context, request)
             while True:
-                context.publish(request, "stream", {"name": "stdout", "text": "."})
+                with context.guard:
+                    pass
         except KeyboardInterrupt:
             caught += 1
 

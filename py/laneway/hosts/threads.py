@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import queue
 import signal
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from types import FrameType
@@ -60,14 +61,18 @@ class ThreadHost(Host):
     async def serve(self, transport: Transport) -> None:
         """Run the kernel on `transport`, on this thread, until it is shut down.
 
-        On the process's main thread SIGINT is ours meanwhile: it interrupts the cell that runs.
+        Meanwhile Python's threads take turns more often, see `fair.py`, and on the process's main thread
+        SIGINT is ours: it interrupts the cell that runs.
         """
         previous = None
         if _in_main_thread():
             previous = signal.signal(signal.SIGINT, self._on_sigint)
+        interval = sys.getswitchinterval()
+        sys.setswitchinterval(min(interval, fair.SWITCH_INTERVAL))
         try:
             await super().serve(transport)
         finally:
+            sys.setswitchinterval(interval)
             for worker, _thread in self._workers.values():
                 worker.stop()
             for _worker, thread in self._workers.values():

@@ -51,6 +51,7 @@ class KernelProtocol:
         self._modes = modes
         self._effects: list[Effect] = []
         self._lanes: dict[LaneKey, Lane] = {}
+        self._ids: set[str] = set()  # of all jobs that are queued or running
         self._running: dict[str, Job] = {}
         self._asks: dict[str, Job] = {}
         self._subshells: dict[str, bool] = {}  # id -> is it being deleted?
@@ -158,6 +159,7 @@ class KernelProtocol:
         """
         if self._running.pop(job.id, None) is not job:
             raise LocalProtocolError(f"Job {job.id} finished twice, or never started.")
+        self._ids.discard(job.id)
         self._asks = {ask_id: asker for ask_id, asker in self._asks.items() if asker is not job}
         if job.route.replies:
             content = (
@@ -214,8 +216,9 @@ class KernelProtocol:
         if subshell_id is not None and self._subshells.get(subshell_id, True):
             self._refuse(message, f"There is no subshell {subshell_id!r}.", replies=route.replies)
             return
-        if message.msg_id in self._running:
-            self._refuse(message, f"A request {message.msg_id!r} is still running; ids must be unique.")
+        if message.msg_id in self._ids:
+            problem = f"A request {message.msg_id!r} is still pending; ids must be unique."
+            self._refuse(message, problem, replies=route.replies)
             return
         job = Job(message, LaneKey(message.channel, route.family, subshell_id), route)
         if route.family is Family.EXECUTE:
@@ -229,6 +232,7 @@ class KernelProtocol:
             except RemoteProtocolError as error:
                 self._refuse(message, str(error))
                 return
+        self._ids.add(job.id)
         lane = self._lanes.setdefault(job.key, Lane())
         if not route.serial or job.mode is not Mode.QUEUE:
             self._start(job)
@@ -257,6 +261,7 @@ class KernelProtocol:
             self._abort(lane.queue.popleft())
 
     def _abort(self, job: Job) -> None:
+        self._ids.discard(job.id)
         self._status(job.request, "busy")
         if job.route.replies:
             self._reply(job.request, {"status": "aborted"})

@@ -53,7 +53,8 @@ class Message:
     @property
     def parent_id(self) -> str | None:
         """The id of the request that caused this message, or None."""
-        return self.parent_header.get("msg_id")
+        msg_id = self.parent_header.get("msg_id")
+        return msg_id if isinstance(msg_id, str) else None
 
     @property
     def subshell_id(self) -> str | None:

@@ -127,6 +127,8 @@ def decode_websocket(json: Json, data: bytes) -> Message:
         offsets = struct.unpack_from(f"<{count}Q", data, 8)
     except struct.error:
         raise RemoteProtocolError("A WebSocket message is too short.") from None
+    if list(offsets) != sorted(offsets) or offsets[-1] > len(data):
+        raise RemoteProtocolError("The offsets of a WebSocket message do not fit its length.")
     view = memoryview(data)
     channel, *parts = [bytes(view[start:end]) for start, end in pairwise(offsets)]
     header, parent_header, metadata, content = (_loads(json, part) for part in parts[:4])
