@@ -12,9 +12,13 @@ import importlib
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping
-from datetime import date
+from dataclasses import fields, is_dataclass
+from datetime import date, time
+from decimal import Decimal
+from enum import Enum
 from numbers import Integral, Real
 from typing import Any
+from uuid import UUID
 
 from ..protocol.wire import Json
 
@@ -64,12 +68,14 @@ def _dumps(value: Any) -> bytes:
         return json.dumps(_plain(value), ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode()
     except RecursionError:
         raise TypeError("The content of a message is nested too deeply, or contains itself.") from None
+    except ValueError as error:  # an integer of more digits than Python writes
+        raise TypeError(f"A value cannot be sent in a message: {error}") from None
 
 
 def _plain(value: Any) -> Any:
     """`value` made of what JSON has."""
     if value is None or isinstance(value, bool | str):
-        return str(value) if isinstance(value, str) else value
+        return str.__str__(value) if isinstance(value, str) else value  # str() of an enum is its name
     if isinstance(value, int):
         return int(value)
     if isinstance(value, float):
@@ -82,13 +88,16 @@ def _plain(value: Any) -> Any:
 
 
 def _key(key: Any) -> str:
-    if isinstance(key, str):
-        return str(key)
-    return json.dumps(_plain(key))
+    plain = _plain(key)
+    return plain if isinstance(plain, str) else json.dumps(plain)
 
 
 def _default(value: Any) -> Any:
     """A JSON form for a value that has none of its own; TypeError where there is none."""
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, Enum):
+        return value.value
     if isinstance(value, Integral):
         return int(value)
     if isinstance(value, Real):
@@ -96,8 +105,12 @@ def _default(value: Any) -> Any:
         return number if math.isfinite(number) else None
     if isinstance(value, bytes | bytearray | memoryview):
         return base64.b64encode(value).decode("ascii")
-    if isinstance(value, date):
+    if isinstance(value, date | time):
         return value.isoformat()
+    if isinstance(value, UUID | Decimal):
+        return str(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in fields(value)}
     if isinstance(value, Mapping):
         return {_key(key): item for key, item in value.items()}
     if isinstance(value, Iterable):
