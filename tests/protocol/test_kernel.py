@@ -12,7 +12,7 @@ from laneway.protocol.effects import Send, Start
 from laneway.protocol.errors import LocalProtocolError, StdinNotAvailableError
 from laneway.protocol.kernel import KernelProtocol
 from laneway.protocol.lanes import Job
-from laneway.protocol.message import Channel, Message, Stamp
+from laneway.protocol.message import PROTOCOL_VERSION, Channel, Message, Stamp
 from laneway.protocol.routes import ROUTES, Family, Route
 
 from .transcript import Transcript
@@ -247,6 +247,25 @@ def test_an_id_that_runs_already_is_refused() -> None:
     assert t.execute("1") == ["busy 1", "execute_reply 1 error", "idle 1"]
 
 
+def test_an_id_that_is_queued_already_is_refused() -> None:
+    t = Transcript()
+    t.execute("1")
+    t.execute("2")
+    assert t.receive("complete_request", "2", {"code": ""}) == ["busy 2", "complete_reply 2 error", "idle 2"]
+    assert t.receive("comm_msg", "2", {"comm_id": "x"}) == ["busy 2", "idle 2"]
+    assert t.finish("1") == ["execute_reply 1 ok", "idle 1", "busy 2", "start 2"]
+    assert t.finish("2") == ["execute_reply 2 ok", "idle 2"]
+    assert t.execute("2") == ["busy 2", "start 2"]
+
+
+def test_an_id_is_free_again_after_an_abort() -> None:
+    t = Transcript()
+    t.execute("1")
+    t.execute("2")
+    t.finish("1", "error")
+    assert t.execute("2") == ["busy 2", "start 2"]
+
+
 @pytest.mark.parametrize("channel", Channel)
 def test_unknown_messages(channel: Channel) -> None:
     t = Transcript()
@@ -280,6 +299,47 @@ def test_wrong_contents(channel: Channel, msg_type: str) -> None:
         assert effects == (
             ["busy 1", f"{reply} 1 error", "idle 1"] if route.replies else ["busy 1", "idle 1"]
         )
+
+
+def test_kernel_info_holds_what_the_interpreter_says_of_itself() -> None:
+    t = Transcript()
+    for channel in (Channel.SHELL, Channel.CONTROL):
+        t.core.receive(Message(channel, {"msg_id": "1", "msg_type": "kernel_info_request"}))
+        _, reply, _ = t.core.effects()
+        assert isinstance(reply, Send)
+        assert (reply.message.channel, reply.message.content) == (
+            channel,
+            {"status": "ok", "protocol_version": PROTOCOL_VERSION, "implementation": "test"},
+        )
+
+
+def test_the_subshells_are_listed() -> None:
+    def listed() -> list[str]:
+        t.core.receive(Message(Channel.CONTROL, {"msg_id": "l", "msg_type": "list_subshell_request"}))
+        _, reply, _ = t.core.effects()
+        assert isinstance(reply, Send)
+        return reply.message.content["subshell_id"]
+
+    t = Transcript()
+    assert listed() == []
+    created = [t.receive("create_subshell_request", channel=Channel.CONTROL)[-1][5:] for _ in range(2)]
+    assert listed() == created
+    t.execute("1", subshell=created[0])
+    t.receive("delete_subshell_request", content={"subshell_id": created[0]}, channel=Channel.CONTROL)
+    assert listed() == created[1:]  # although its cell runs still
+    deleted = {"subshell_id": created[1]}
+    answer = t.receive("delete_subshell_request", "d", deleted, channel=Channel.CONTROL)
+    assert answer == ["busy d", "delete_subshell_reply d ok", "idle d", f"close {created[1]}"]
+    assert listed() == []
+
+
+def test_a_reply_says_when_its_cell_has_started() -> None:
+    t = Transcript()
+    t.execute("1")
+    t.core.finished(t.jobs["1"], {"status": "ok"})
+    reply = t.core.effects()[0]
+    assert isinstance(reply, Send)
+    assert reply.message.metadata == {"started": "2026-01-01T00:00:00+00:00"}
 
 
 def test_debug_is_answered_in_its_own_protocol() -> None:
@@ -317,6 +377,8 @@ def test_whatever_happens_each_request_has_one_reply_and_one_idle(seed: int) -> 
                 running[job.id] = job
             elif isinstance(effect, Send) and (parent := effect.message.parent_id):
                 message = effect.message
+                if message.channel is Channel.STDIN:
+                    continue  # a question
                 state = message.content.get("execution_state")
                 sent[parent, state or ("reply" if message.channel is not Channel.IOPUB else "other")] += 1
                 if message.msg_type == "create_subshell_reply":
@@ -329,6 +391,7 @@ def test_whatever_happens_each_request_has_one_reply_and_one_idle(seed: int) -> 
         if msg_type == "execute_request":
             content["code"] = chance.choice(["", "# task", "%%thread"])
             content["stop_on_error"] = chance.random() < 0.7
+            content["allow_stdin"] = chance.random() < 0.7
         if msg_type == "delete_subshell_request":
             content["subshell_id"] = chance.choice(subshells)
         metadata = (
@@ -340,12 +403,26 @@ def test_whatever_happens_each_request_has_one_reply_and_one_idle(seed: int) -> 
         asked[msg_id] = route.replies
         core.receive(Message(channel, header, {}, metadata, content))
 
+    def question(job: Job, number: int) -> None:
+        try:
+            ask_id = core.ask(job.request, "", False)
+        except StdinNotAvailableError:
+            return
+        if chance.random() < 0.3:
+            core.withdraw(ask_id)
+        if chance.random() < 0.7:
+            header = {"msg_id": f"a{number}", "msg_type": "input_reply", "session": "c"}
+            parent = chance.choice([{}, {"msg_id": ask_id}, {"msg_id": job.id}])
+            core.receive(Message(Channel.STDIN, header, parent, {}, {"value": ""}))
+
     requests = [key for key in ROUTES if key[1] not in ("shutdown_request", "input_reply")]
     requests += [(Channel.SHELL, "execute_request")] * 10
     for number in range(300):
         if running and chance.random() < 0.4:
             job = running.pop(chance.choice(list(running)))
             core.finished(job, {"status": chance.choice(["ok", "ok", "error"])})
+        elif running and chance.random() < 0.2:
+            question(chance.choice(list(running.values())), number)
         else:
             send(number, *chance.choice(requests))
         perform()
@@ -355,6 +432,8 @@ def test_whatever_happens_each_request_has_one_reply_and_one_idle(seed: int) -> 
         core.finished(running.pop(chance.choice(list(running))), {"status": "error"})
         perform()
     assert core.running == 0
+    assert (core._ids, core._asks) == (set(), {})  # pyright: ignore[reportPrivateUsage]
+    assert not any(lane.queue or lane.running for lane in core._lanes.values())  # pyright: ignore[reportPrivateUsage]
     for msg_id, replies in asked.items():
         assert sent[msg_id, "busy"] == sent[msg_id, "idle"] == 1, msg_id
         assert sent[msg_id, "reply"] == (1 if replies else 0), msg_id

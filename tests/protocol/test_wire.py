@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -178,6 +179,50 @@ def test_damaged_messages_are_nothing_but_remote_errors(
         except RemoteProtocolError:
             refused += 1
     assert refused > 0
+
+
+@pytest.mark.parametrize("decode", [zmq, websocket, envelope])
+def test_noise_is_refused(decode: Callable[[list[bytes]], None]) -> None:
+    chance = random.Random(1)
+    for size in range(200):
+        parts = [chance.randbytes(size) for _ in range(chance.randrange(1, 9))]
+        for data in (parts, [DELIMITER, *parts], [bytes(8 * size)], [b"\xff" * size]):
+            with pytest.raises(RemoteProtocolError):
+                decode(data)
+
+
+def test_a_websocket_message_that_is_cut_short_is_refused() -> None:
+    """Wherever it is cut: half a buffer is no buffer."""
+    data = encode_websocket(JSON, MESSAGE)
+    for length in range(len(data)):
+        with pytest.raises(RemoteProtocolError):
+            decode_websocket(JSON, data[:length])
+
+
+def test_an_envelope_that_is_cut_short_is_refused() -> None:
+    data = encode_envelope(JSON, MESSAGE)
+    for length in range(len(data)):
+        with pytest.raises(RemoteProtocolError):
+            decode_envelope(JSON, data[:length])
+
+
+def test_offsets_must_ascend() -> None:
+    data = encode_websocket(JSON, MESSAGE)
+    count = int.from_bytes(data[:8], "little")
+    for number in range(1, count):  # the first may be anywhere before the second
+        damaged = bytearray(data)
+        damaged[8 * number : 8 * number + 8] = (len(data) - 1 if number < count - 1 else 0).to_bytes(
+            8, "little"
+        )
+        with pytest.raises(RemoteProtocolError):
+            decode_websocket(JSON, bytes(damaged))
+
+
+def test_what_has_no_json_form_is_a_local_type_error() -> None:
+    odd = Message(Channel.SHELL, {"msg_id": "1", "msg_type": "t"}, content={"a": object()})
+    for encode in (ZmqCodec(JSON).encode, partial(encode_websocket, JSON), partial(encode_envelope, JSON)):
+        with pytest.raises(TypeError):
+            encode(odd)
 
 
 def test_offsets_that_lie() -> None:

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, date, datetime
+from collections import ChainMap, OrderedDict, deque
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from enum import Enum, IntEnum
 from fractions import Fraction
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -31,6 +36,28 @@ CODECS = {
 @pytest.fixture(params=CODECS)
 def codec(request: pytest.FixtureRequest) -> Json:
     return CODECS[request.param]
+
+
+class Word(str, Enum):  # noqa: UP042, a StrEnum is its own str(), this is not
+    YES = "yes"
+
+
+class Plain(Enum):
+    ONE = 1
+
+
+class Number(IntEnum):
+    TWO = 2
+
+
+class Text(str):  # as IPython's LSString, or numpy's str_
+    __slots__ = ()
+
+
+@dataclass
+class Point:
+    x: int
+    y: str
 
 
 NESTED: list[Any] = json.loads("[" * 100 + "]" * 100)
@@ -72,6 +99,21 @@ def test_what_json_has_comes_back(codec: Json, value: Any) -> None:
         (range(3), [0, 1, 2]),
         ({"set": {1}}, {"set": [1]}),
         (Fraction(1, 2), 0.5),
+        (Decimal("1.50"), "1.50"),
+        (UUID(int=1), "00000000-0000-0000-0000-000000000001"),
+        (time(1, 2), "01:02:00"),
+        ([Word.YES, Plain.ONE, Number.TWO], ["yes", 1, 2]),
+        ({Word.YES: 1}, {"yes": 1}),
+        (Text("several letters"), "several letters"),
+        ({Text("key"): Text("value")}, {"key": "value"}),
+        ({"deep": [float("nan"), Word.YES, Text("text")]}, {"deep": [None, "yes", "text"]}),
+        (Point(1, "\ud800"), {"x": 1, "y": "\ud800"}),
+        ({date(2026, 1, 2): 1, 1.5: 2}, {"2026-01-02": 1, "1.5": 2}),
+        ({(1, 2): 1}, {"[1, 2]": 1}),
+        (deque([1]), [1]),
+        (OrderedDict(a=1), {"a": 1}),
+        (ChainMap({"a": 1}), {"a": 1}),
+        (memoryview(b"bytes"), "Ynl0ZXM="),
         (float("nan"), None),
         ([float("inf"), -float("inf")], [None, None]),
         ({"deep": [float("nan"), "\ud800"]}, {"deep": [None, "\ud800"]}),
@@ -87,7 +129,22 @@ def test_what_else_has_a_form(codec: Json, value: Any, expected: Any) -> None:
 def test_what_has_none_is_a_type_error(codec: Json) -> None:
     circular: list[Any] = []
     circular.append(circular)
-    for value in (object(), {"a": [object()]}, circular):
+    containing: dict[str, Any] = {}
+    containing["self"] = [containing]
+    deep: list[Any] = []
+    for _ in range(100_000):
+        deep = [deep]
+    for value in (
+        object(),
+        object,
+        1j,
+        {"a": [object()]},
+        {object(): 1},
+        circular,
+        containing,
+        deep,
+        10**5000,
+    ):
         with pytest.raises(TypeError):
             codec.dumps(value)
 

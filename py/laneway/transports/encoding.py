@@ -1,8 +1,9 @@
 """JSON for every transport: orjson where it is installed, else msgspec, else the standard library.
 
 Whichever it is, the same things hold. Out: strict UTF-8 JSON; NaN and infinities become null; what the
-field's clients send in content (dates, bytes, numbers of other libraries, sets, generators) has a form;
-anything else is a TypeError. In: NaN, infinities and lone surrogates are understood as Python's json does.
+field's clients send in content (dates, bytes, enums, numbers of other libraries, sets, generators) has a
+form; anything else is a TypeError. In: NaN, infinities and lone surrogates are understood as Python's json
+does.
 """
 
 from __future__ import annotations
@@ -11,14 +12,13 @@ import base64
 import importlib
 import json
 import math
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import date, time
-from decimal import Decimal
 from enum import Enum
-from numbers import Integral, Real
+from numbers import Complex, Integral, Number, Real
 from typing import Any
-from uuid import UUID
 
 from ..protocol.wire import Json
 
@@ -107,7 +107,9 @@ def _default(value: Any) -> Any:
         return base64.b64encode(value).decode("ascii")
     if isinstance(value, date | time):
         return value.isoformat()
-    if isinstance(value, UUID | Decimal):
+    if isinstance(value, Number) and not isinstance(value, Complex):
+        return str(value)  # a Decimal
+    if (uuid := sys.modules.get("uuid")) and isinstance(value, uuid.UUID):  # a slow import, seldom needed
         return str(value)
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: getattr(value, field.name) for field in fields(value)}
