@@ -140,7 +140,10 @@ def test_shutdown() -> None:
     ]
     assert t.execute("3") == ["busy 3", "execute_reply 3 error", "idle 3"]
     assert t.finish("1", "error") == ["execute_reply 1 error", "idle 1"]
-    assert "stop True" not in t.receive("shutdown_request", "s2", channel=Channel.CONTROL)
+    assert t.receive("shutdown_request", "s2", {"restart": True}, channel=Channel.CONTROL) == [
+        *("busy s2", "shutdown_reply s2 ok", "idle s2"),
+        "shutdown_reply s2",
+    ]  # it ends once
 
 
 def test_subshells() -> None:
@@ -195,6 +198,18 @@ def test_an_answer_that_nobody_waits_for_is_dropped() -> None:
     for parent in (late, "1", "unknown"):
         assert t.receive("input_reply", "r", {"value": ""}, channel=Channel.STDIN, parent=parent) == []
     assert t.core.dropped == 3
+
+
+def test_an_answer_to_something_else_is_nobody_s() -> None:
+    t = Transcript()
+    t.execute("1", allow_stdin=True, session="a")
+    ask_id = ask(t, "1")
+    for parent, session in (("unknown", "a"), (None, "b")):
+        reply = {"value": ""}
+        answered = t.receive("input_reply", "r", reply, channel=Channel.STDIN, parent=parent, session=session)
+        assert answered == []
+    answer = t.receive("input_reply", "r", {"value": "v"}, channel=Channel.STDIN, parent=ask_id, session="b")
+    assert answer == [f"answer {ask_id} v"]
 
 
 def test_who_cannot_be_asked() -> None:

@@ -130,7 +130,7 @@ def test_other_parts_must_be_objects(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "envelope", [b"", b"{", b"[]", b"5", b"\xff", b'{"channel": "smoke"}', b'{"channel": []}']
+    "envelope", [b"", b"{", b"[]", b"5", b"\xff", b'{"channel": "smoke"}', b'{"channel": []}', b"[" * 100_000]
 )
 def test_bad_envelopes(envelope: bytes) -> None:
     with pytest.raises(RemoteProtocolError):
