@@ -20,6 +20,19 @@ pytestmark = pytest.mark.anyio
 NOTEBOOKS = ROOT / "site" / "notebooks"
 
 
+_SAVE_NOTEBOOK = """async ([source, name, content]) => {
+  const { contents } = window.jupyterapp.serviceManager;
+  const folder = (await contents.newUntitled({ type: "directory" })).path; // there is a space in its name
+  await contents.save(`${folder}/${name}`, { type: "file", format: "text", content });
+  const cell = { cell_type: "code", id: "c", execution_count: null, metadata: {}, outputs: [], source };
+  const kernelspec = { name: "laneway", display_name: "Python (Laneway)" };
+  const notebook = { cells: [cell], metadata: { kernelspec }, nbformat: 4, nbformat_minor: 5 };
+  const path = `${folder}/notebook.ipynb`;
+  await contents.save(path, { type: "notebook", format: "json", content: notebook });
+  return path;
+}"""
+
+
 @pytest.fixture(scope="module")
 async def opened() -> AsyncGenerator[tuple[Page, list[str]], None]:
     async with jupyterlite() as lite:
@@ -237,6 +250,31 @@ async def test_a_slider_moves_a_label(page: Page) -> None:
     await expect(
         page.locator(".jp-Notebook:visible .widget-label").filter(has_text="10 lanes")
     ).to_be_visible()
+
+
+@pytest.mark.parametrize("isolation", [True, False], ids=["isolated", "not isolated"])
+async def test_files_beside_a_notebook_in_a_folder(isolation: bool) -> None:
+    """Read by relative path; what a cell writes there is among JupyterLite's files."""
+    source = (
+        "from pathlib import Path\n"
+        "text = Path('notes é.txt').read_text()\n"
+        "Path('written.txt').write_text(text.upper())\n"
+        "print(text)"
+    )
+    async with jupyterlite(*([] if isolation else ["--no-isolation"]), kernel=False) as (page, strangers):
+        path = await page.evaluate(_SAVE_NOTEBOOK, [source, "notes é.txt", "über alles"])
+        (cell,) = await run_notebook(page, path)
+        written = await page.evaluate(
+            """async (path) => {
+              // as the text editor does
+              const options = { type: "file", format: "text", content: true };
+              return (await window.jupyterapp.serviceManager.contents.get(path, options)).content;
+            }""",
+            path.rpartition("/")[0] + "/written.txt",
+        )
+        assert strangers == []
+    assert plain([cell]) == [[("stdout", "über alles\n")]]
+    assert written == "ÜBER ALLES"
 
 
 async def test_no_request_has_left_the_site(opened: tuple[Page, list[str]]) -> None:
