@@ -254,7 +254,8 @@ class KernelProtocol:
     @staticmethod
     def _aborts_queue(job: Job, reply: Content | None) -> bool:
         failed = reply is not None and reply.get("status") == "error"
-        return failed and job.key.family is Family.EXECUTE and job.request.content.get("stop_on_error", True)
+        stops = job.request.content.get("stop_on_error") is not False  # null is the default: true
+        return failed and job.key.family is Family.EXECUTE and stops
 
     def _abort_queue(self, lane: Lane) -> None:
         while lane.queue:
