@@ -12,11 +12,14 @@ from typing import Any
 # pyright: reportMissingImports=false
 import pyodide_js
 from IPython.core.error import UsageError
+from pyodide.ffi import can_run_sync, run_sync
 from pyodide.http import AbortError, pyfetch
 
 from .shell import Shell
 
 _USAGE = "In the browser %pip can `install PACKAGE ...` and `list`."
+_AWAITED = "_pip"
+"""The name of the magic where the code around it can await."""
 
 
 class Pip:
@@ -29,9 +32,16 @@ class Pip:
     def install(self) -> None:
         """Take the place of IPython's `%pip`, which would start a process."""
         self._shell.magics_manager.register_function(self.pip, "line", "pip")
+        self._shell.magics_manager.register_function(self.awaited, "line", _AWAITED)
         self._shell.ast_transformers.append(_AwaitPip())
 
-    async def pip(self, line: str) -> None:
+    def pip(self, line: str) -> None:
+        """`%pip` in a function, which cannot await: only where the browser can switch stacks (JSPI)."""
+        if not can_run_sync():
+            raise UsageError("This browser runs %pip at the top level of a cell, not inside a function.")
+        run_sync(self.awaited(line))
+
+    async def awaited(self, line: str) -> None:
         """Install packages, or list what is installed."""
         command, *arguments = shlex.split(line, comments=True) or [""]
         options = [argument for argument in arguments if argument.startswith("-")]
@@ -68,30 +78,32 @@ async def _micropip() -> Any:
 
 
 async def _reachable(index_url: str) -> bool:
+    # the page of one project, as micropip makes its address: the index itself lists hundreds of thousands
+    named = "{package_name}" in index_url
     try:
-        await pyfetch(index_url.format(package_name="pip"))
+        await pyfetch(index_url.format(package_name="pip") if named else f"{index_url}/pip/")
     except (OSError, AbortError):
         return False
     return True
 
 
 class _AwaitPip(ast.NodeTransformer):
-    """Puts an `await` before a `%pip` that is a statement of the cell, where IPython allows one."""
+    """Puts an `await` before each `%pip`, but inside a function or a class, where none is allowed."""
 
-    def visit_Module(self, node: ast.Module) -> ast.Module:
-        for statement in node.body:
-            if isinstance(statement, ast.Expr) and _is_pip(statement.value):
-                statement.value = ast.Await(statement.value)
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:
         return node
 
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.ClassDef:
+        return node
 
-def _is_pip(value: ast.expr) -> bool:
-    """Is it `get_ipython().run_line_magic('pip', ...)`?"""
-    match value:
-        case ast.Call(
-            func=ast.Attribute(value=ast.Call(func=ast.Name("get_ipython")), attr="run_line_magic"),
-            args=[ast.Constant("pip"), *_],
-        ):
-            return True
-        case _:
-            return False
+    def visit_Call(self, node: ast.Call) -> ast.expr:
+        match node:
+            case ast.Call(
+                func=ast.Attribute(value=ast.Call(func=ast.Name("get_ipython")), attr="run_line_magic"),
+                args=[ast.Constant("pip"), *rest],
+            ):
+                node.args = [ast.Constant(_AWAITED), *rest]
+                return ast.Await(node)
+            case _:
+                self.generic_visit(node)
+                return node
