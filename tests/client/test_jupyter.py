@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import signal
+import sys
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -17,6 +19,7 @@ from jupyter_client.session import Session
 from nbclient import NotebookClient
 
 import laneway
+from laneway.client.jupyter import MAX_QUEUED
 from laneway.protocol.errors import KernelDiedError, KernelError, KernelRestartedError
 
 pytestmark = pytest.mark.anyio
@@ -188,6 +191,50 @@ async def test_a_hook_that_raises_is_its_callers_error_only() -> None:
         assert (await kc.execute("1", reply=True))["content"]["status"] == "ok"
 
 
+async def test_a_hooks_own_timeout_error_is_told_as_it_is() -> None:
+    async with started() as (_, kc):
+
+        def late(_message: dict[str, Any]) -> None:
+            raise TimeoutError("the hook's")
+
+        with pytest.raises(TimeoutError, match="the hook's"):
+            await kc.execute_interactive("1", output_hook=late, timeout=30)
+
+
+async def test_the_default_stdin_hook_answers_though_replies_wait_to_be_pulled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with started() as (_, kc):
+        kc.execute("'never pulled'")
+        monkeypatch.setattr(sys, "stdin", io.StringIO("typed\n"))
+        texts: list[str] = []
+        await kc.execute_interactive(
+            "print(input())", output_hook=lambda message: texts.append(message["content"].get("text", ""))
+        )
+        assert "".join(texts) == "typed\n"
+
+
+async def test_a_channel_keeps_the_newest_and_counts_the_rest() -> None:
+    async with started() as (_, kc):
+        count = MAX_QUEUED + 500
+        messages = f"for i in range({count}): display(i)"
+        await kc.execute_interactive(messages, output_hook=lambda _message: None)
+        kept = await kc.iopub_channel.get_msgs()
+        assert len(kept) == MAX_QUEUED
+        assert kc.iopub_channel.dropped >= 500
+        assert kept[-1]["content"] == {"execution_state": "idle"}
+        assert kept[-2]["content"]["data"]["text/plain"] == str(count - 1)
+
+
+async def test_a_request_that_cannot_be_sent_leaves_nothing() -> None:
+    async with started() as (_, kc):
+        request = kc.session.msg("execute_request", {"code": object()})
+        with pytest.raises(TypeError, match="no JSON form"):
+            kc.shell_channel.send(request)
+        kc.shell_channel.send({**request, "content": {"code": "1"}})  # its id is free
+        assert (await kc.get_shell_msg(timeout=20))["content"]["status"] == "ok"
+
+
 @both
 async def test_death_fails_what_is_pending(kernel: str) -> None:
     async with started(kernel) as (km, kc):
@@ -207,15 +254,33 @@ async def test_death_fails_what_is_pending(kernel: str) -> None:
 
 
 @both
-async def test_restart_goes_on_with_the_same_client(kernel: str) -> None:
+@pytest.mark.parametrize("newports", [False, True])
+async def test_restart_goes_on_with_the_same_client(kernel: str, newports: bool) -> None:
     async with started(kernel) as (km, kc):
         await kc.execute("old = 1", reply=True)
         pending = kc.execute("import time; time.sleep(1000)", reply=True)
-        await km.restart_kernel(now=True)
+        await km.restart_kernel(now=True, newports=newports)
         with pytest.raises(KernelRestartedError):
             await pending
         await kc.wait_for_ready(timeout=30)
         assert (await kc.execute("old", reply=True))["content"]["ename"] == "NameError"
+
+
+@both
+async def test_a_kernel_that_died_is_restarted_for_the_same_client(kernel: str) -> None:
+    async with started(kernel) as (km, kc):
+        pending = kc.execute("import time; time.sleep(1000)", reply=True)
+        assert km.provisioner
+        os.kill(km.provisioner.pid, signal.SIGKILL)  # type: ignore[attr-defined]
+        with pytest.raises(KernelDiedError):
+            await pending
+        await km.restart_kernel(now=True)
+        await kc.wait_for_ready(timeout=30)
+        texts: list[str] = []
+        await kc.execute_interactive(
+            "print('new')", output_hook=lambda message: texts.append(message["content"].get("text", ""))
+        )
+        assert "".join(texts) == "new\n"
 
 
 async def test_stopping_during_the_start_leaves_nothing() -> None:
@@ -232,6 +297,25 @@ async def test_stopping_during_the_start_leaves_nothing() -> None:
     with pytest.raises(RuntimeError, match="start_channels"):
         kc.execute("1")
     await km.shutdown_kernel(now=True)
+
+
+async def test_stopping_ends_a_pull() -> None:
+    async with started() as (_, kc):
+        pull = asyncio.ensure_future(kc.get_control_msg())
+        with pytest.raises(Empty):
+            await kc.get_control_msg(timeout=0.01)
+        kc.stop_channels()
+        with pytest.raises(RuntimeError, match="not running"):
+            await pull
+        with pytest.raises(RuntimeError, match="not running"):
+            await kc.get_shell_msg()
+
+
+async def test_channels_that_were_never_started_can_be_stopped() -> None:
+    kc = laneway.ConcurrentKernelClient()
+    kc.stop_channels()
+    with pytest.raises(RuntimeError, match="start_channels"):
+        await kc.wait_for_ready(timeout=1)
 
 
 async def test_a_client_of_a_connection_file() -> None:
@@ -258,8 +342,9 @@ def test_nbclient_runs_a_notebook_unchanged(kernel: str) -> None:
     new: Any = nbformat.v4
     cells = [new.new_code_cell(f"x = {i}\nprint('cell', x)\nx * 2") for i in range(20)]
     notebook = new.new_notebook(cells=cells)
-    manager = laneway.ConcurrentKernelManager(kernel_name=kernel)
-    NotebookClient(notebook, km=manager, kernel_name=kernel, timeout=60).execute()
+    NotebookClient(
+        notebook, kernel_manager_class=laneway.ConcurrentKernelManager, kernel_name=kernel, timeout=60
+    ).execute()
     for i, cell in enumerate(notebook.cells):
         stream, result = cell.outputs
         assert (stream.text, result.data["text/plain"]) == (f"cell {i}\n", f"{i * 2}")

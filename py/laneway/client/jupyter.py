@@ -18,6 +18,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Generator
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from getpass import getpass
 from queue import Empty
 from typing import Any, cast
 from weakref import WeakSet
@@ -33,7 +34,7 @@ from ..transports.zmq_client import ZmqClientTransport
 try:
     from jupyter_client.asynchronous.client import AsyncKernelClient
     from jupyter_client.client import KernelClient
-    from jupyter_client.manager import AsyncKernelManager
+    from jupyter_client.manager import AsyncKernelManager, KernelManager
 except ImportError:
     raise ImportError(
         "ConcurrentKernelManager and ConcurrentKernelClient need jupyter_client: pip install laneway[jupyter]"
@@ -42,8 +43,11 @@ except ImportError:
 JupyterMessage = dict[str, Any]
 """A message as jupyter_client has it: header, msg_id, msg_type, parent_header, metadata, content, buffers."""
 
-MAX_QUEUED = 100_000
+MAX_QUEUED = 10_000
 """Messages of a channel that wait to be pulled; where nobody does, the oldest are dropped, and counted."""
+
+IDLE_GRACE = 2.0
+"""Seconds after a reply that `execute_interactive` waits for a missing idle."""
 
 POLL = 0.2
 """Seconds between two looks at the kernel's process."""
@@ -83,10 +87,14 @@ class RoutedChannel:
         self._client.route(self._channel, msg)
 
     async def get_msg(self, timeout: float | None = None) -> JupyterMessage:
-        """The next message that belongs to no call. Raises queue.Empty after `timeout` seconds."""
+        """The next message that belongs to no call. Raises queue.Empty after `timeout` seconds, and
+        RuntimeError where the channels are not running.
+        """
         deadline = None if timeout is None else time.monotonic() + timeout
         await asyncio.sleep(0)  # lets the router see what has arrived
         while not self._messages:
+            if not self._client.running:
+                raise _not_running()
             arrived: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiting.append(arrived)
             try:
@@ -94,7 +102,12 @@ class RoutedChannel:
                 async with asyncio.timeout(left):
                     await arrived
             except TimeoutError:
-                raise Empty from None
+                if not self._messages:
+                    raise Empty from None
+            except asyncio.CancelledError:
+                if arrived.done() and not arrived.cancelled():
+                    self._wake()  # the message is for the next who waits
+                raise
         return self._messages.popleft()
 
     async def get_msgs(self) -> list[JupyterMessage]:
@@ -115,6 +128,14 @@ class RoutedChannel:
         if len(self._messages) > MAX_QUEUED:
             self._messages.popleft()
             self.dropped += 1
+        self._wake()
+
+    def wake_all(self) -> None:
+        """Let everyone who waits see that the channels were stopped."""
+        while self._waiting:
+            self._wake()
+
+    def _wake(self) -> None:
         while self._waiting:
             arrived = self._waiting.popleft()
             if not arrived.done():
@@ -135,6 +156,10 @@ class _Call:
     def fail(self, error: Exception) -> None:
         if not self.reply.done():
             self.reply.set_exception(error)
+        self.end()
+
+    def end(self) -> None:
+        """Nothing more will come."""
         if self.events:
             self.events.put_nowait(None)
 
@@ -177,6 +202,17 @@ class _Started(Awaitable["ConcurrentKernelClient"]):
         return self._client
 
 
+class _Stopped(Awaitable[None]):
+    """What `stop_channels` returns: await it until the sockets are closed, or do not."""
+
+    def __init__(self, closing: asyncio.Task[None] | None) -> None:
+        self._closing = closing
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        if self._closing:
+            yield from asyncio.shield(self._closing).__await__()
+
+
 def _routed(method: Callable[..., str]) -> Callable[..., Any]:
     """A request method of jupyter_client, with `reply=True` and `timeout` as AsyncKernelClient has them."""
 
@@ -204,6 +240,7 @@ class ConcurrentKernelClient(AsyncKernelClient):
         super().__init__(**kwargs)
         self._protocol: ClientProtocol | None = None
         self._transport: ZmqClientTransport | None = None
+        self._channels: dict[Channel, RoutedChannel] = {}
         self._calls: dict[str, _Call] = {}
         self._next_call: _Call | None = None
         self._ended: Exception | None = None
@@ -235,33 +272,41 @@ class ConcurrentKernelClient(AsyncKernelClient):
             session = self.session
             stamp = Stamp(session.session, lambda: session.msg_id, _now, session.username)
             self._protocol = ClientProtocol(stamp)
-            self._transport = ZmqClientTransport(self._connection())
-            self._transport.open(self._deliver)
-            self._starting = asyncio.ensure_future(self._transport.ready())
-            self._starting.add_done_callback(lambda task: task.cancelled() or task.exception())
-            if self.parent is not None:
-                self._watching = asyncio.ensure_future(self._watch())
-            elif hb:
+            self._connect()
+            if not isinstance(self.parent, KernelManager) and hb:
                 self.hb_channel.start()
         return _Started(self)
 
-    def stop_channels(self) -> Awaitable[None]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """Stop all channels, at once; calls that are pending fail. What is returned can be awaited until the
-        sockets are closed.
-        """
+    def _connect(self) -> None:
+        self._transport = ZmqClientTransport(self._connection())
+        self._transport.open(self._deliver)
+        self._starting = asyncio.ensure_future(self._transport.ready())
+        self._starting.add_done_callback(lambda task: task.cancelled() or task.exception())
+        if isinstance(self.parent, KernelManager):
+            self._watching = asyncio.ensure_future(self._watch(self.parent))
+
+    def _disconnect(self) -> None:
         transport, self._transport = self._transport, None
         for task in (self._starting, self._watching):
             if task:
                 task.cancel()
         self._starting = self._watching = None
+        if transport:
+            self._closing = asyncio.ensure_future(transport.close())
+
+    def stop_channels(self) -> Awaitable[None]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Stop all channels, at once; calls that are pending fail. What is returned can be awaited until the
+        sockets are closed.
+        """
+        self._disconnect()
         self._fail(KernelError("The channels were stopped."))
+        for channel in self._channels.values():
+            channel.wake_all()
         if self._hb_channel is not None and self._hb_channel.is_alive():
             self._hb_channel.stop()
         if self._created_context and not self.context.closed:
             self.context.destroy(linger=100)
-        if transport:
-            self._closing = asyncio.ensure_future(transport.close())
-        return self._closing or asyncio.sleep(0)
+        return _Stopped(self._closing)
 
     @property
     def running(self) -> bool:
@@ -274,10 +319,9 @@ class ConcurrentKernelClient(AsyncKernelClient):
         return self.running
 
     def _routed_channel(self, channel: Channel) -> RoutedChannel:
-        name = f"_{channel}_channel"
-        if getattr(self, name) is None:
-            setattr(self, name, RoutedChannel(self, channel))
-        return getattr(self, name)
+        if channel not in self._channels:
+            self._channels[channel] = RoutedChannel(self, channel)
+        return self._channels[channel]
 
     @property
     def shell_channel(self) -> RoutedChannel:
@@ -301,12 +345,16 @@ class ConcurrentKernelClient(AsyncKernelClient):
 
     async def ready(self) -> None:
         """Wait until the kernel hears and is heard. Raises KernelDiedError where it has died instead."""
-        assert self._starting, "Start the channels first."
-        waiting = [self._starting, *([self._watching] if self._watching else [])]
+        starting = self._starting
+        if starting is None:
+            raise _not_running()
+        waiting = [starting, *([self._watching] if self._watching else [])]
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         if self._ended:
             raise self._ended
-        await asyncio.shield(self._starting)
+        if starting.cancelled():
+            raise KernelError("The channels were stopped, or the kernel was restarted, during the start.")
+        await asyncio.shield(starting)
 
     async def wait_for_ready(self, timeout: float | None = None) -> None:
         """Wait until the kernel answers. RuntimeError where it has died, or after `timeout` seconds."""
@@ -366,8 +414,9 @@ class ConcurrentKernelClient(AsyncKernelClient):
                 self, code, silent, store_history, user_expressions, allow_stdin, stop_on_error
             ),
         )
+        limit = asyncio.timeout(timeout)
         try:
-            async with asyncio.timeout(timeout):
+            async with limit:
                 while (event := await call.events.get()) is not None:
                     channel, message = event
                     token = _QUESTION.set(message if channel is Channel.STDIN else None)
@@ -379,9 +428,21 @@ class ConcurrentKernelClient(AsyncKernelClient):
                         _QUESTION.reset(token)
                 return await call.reply
         except TimeoutError:
+            if not limit.expired():
+                raise  # a hook's own
             raise TimeoutError("Timeout waiting for output") from None
         finally:
             self.abandon(msg_id)
+
+    async def _stdin_hook_default(self, msg: JupyterMessage) -> None:
+        """Ask whoever sits at the terminal, while the router goes on."""
+        content = msg["content"]
+        ask = getpass if content.get("password") else input
+        try:
+            line = await asyncio.to_thread(lambda: ask(content["prompt"]))
+        except EOFError:
+            line = "\x04"
+        self.input(line)
 
     # ---- the router
 
@@ -398,7 +459,7 @@ class ConcurrentKernelClient(AsyncKernelClient):
     def route(self, channel: Channel, msg: JupyterMessage) -> None:
         """File a message, and send it. Raises RuntimeError where the channels are not running."""
         if self._transport is None or self._protocol is None:
-            raise RuntimeError("The channels are not running; call start_channels() first.")
+            raise _not_running()
         message = Message(
             channel,
             msg["header"],
@@ -412,7 +473,11 @@ class ConcurrentKernelClient(AsyncKernelClient):
             self._protocol.file(message)
         if call:
             self._calls[message.msg_id] = call
-        self._transport.send(message)
+        try:
+            self._transport.send(message)
+        except BaseException:
+            self.abandon(message.msg_id)
+            raise
 
     def abandon(self, msg_id: str) -> None:
         """Nobody waits for this request any more."""
@@ -423,6 +488,19 @@ class ConcurrentKernelClient(AsyncKernelClient):
     def kernel_restarts(self) -> None:
         """The manager is about to put another kernel in the place of this one."""
         self._fail(KernelRestartedError("The kernel was restarted."))
+
+    def kernel_restarted(self, info: Any) -> None:
+        """Another kernel has been put in its place, and listens as `info` says: connect anew, since what
+        the old sockets hold, and their subscription, may be lost with the old kernel.
+        """
+        self.kernel_restarts()  # what was sent meanwhile
+        self.load_connection_info(info)
+        for name in (name for name in info if name.endswith("_port")):
+            setattr(self, name, info[name])  # which the line above leaves alone where there are some
+        self._ended = None
+        if self.running:
+            self._disconnect()
+            self._connect()
 
     def _deliver(self, message: Message) -> None:
         assert self._protocol
@@ -441,13 +519,15 @@ class ConcurrentKernelClient(AsyncKernelClient):
                         call.reply.set_result(converted)
                         if not call.events:
                             self._calls.pop(message.parent_id or "", None)
+                        else:  # an idle that never comes keeps nobody
+                            asyncio.get_running_loop().call_later(IDLE_GRACE, call.end)
                 case InputRequested():
                     if call and call.events:
                         claimed = True
                         call.events.put_nowait((Channel.STDIN, converted))
                 case Done(pending):
-                    if call and call.events:
-                        call.events.put_nowait(None)
+                    if call:
+                        call.end()
                     self._calls.pop(pending.id, None)
                 case Busy() | Published():
                     pass
@@ -462,12 +542,12 @@ class ConcurrentKernelClient(AsyncKernelClient):
             for pending in self._protocol.pending:
                 self._protocol.forget(pending)
 
-    async def _watch(self) -> None:
+    async def _watch(self, manager: KernelManager) -> None:
         """See the kernel's process end, which no socket tells."""
         while True:
             await asyncio.sleep(POLL)
-            provisioner = cast(Any, self.parent).provisioner
-            if provisioner is None or getattr(self.parent, "restarting", False):
+            provisioner = manager.provisioner
+            if provisioner is None or getattr(manager, "restarting", False):
                 continue
             code = await provisioner.poll()
             if code is None:
@@ -518,6 +598,9 @@ class ConcurrentKernelManager(AsyncKernelManager):
             await self._async_restart_kernel(now=now, newports=newports, **kw)
         finally:
             self.restarting = False
+        info = self.get_connection_info()
+        for client in list(self.clients):
+            client.kernel_restarted(info)
 
 
 def _as_jupyter(message: Message) -> JupyterMessage:
@@ -547,6 +630,10 @@ def _death(code: int) -> KernelDiedError:
     if code < 0:
         return KernelDiedError(f"The kernel was killed by signal {-code}.", exit_code=code, signal=-code)
     return KernelDiedError(f"The kernel has exited with code {code}.", exit_code=code)
+
+
+def _not_running() -> RuntimeError:
+    return RuntimeError("The channels are not running; call start_channels() first.")
 
 
 def _text(value: bytes | str) -> str:
