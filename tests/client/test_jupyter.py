@@ -311,6 +311,17 @@ async def test_stopping_ends_a_pull() -> None:
             await kc.get_shell_msg()
 
 
+async def test_stopping_after_a_restart_leaves_no_task() -> None:
+    before = asyncio.all_tasks()
+    async with started() as (km, kc):
+        running = kc.execute("import time; time.sleep(1000)", reply=True)
+        await km.restart_kernel(now=True)
+        with pytest.raises(KernelRestartedError):
+            await running
+        await kc.stop_channels()
+        assert asyncio.all_tasks() == before
+
+
 async def test_channels_that_were_never_started_can_be_stopped() -> None:
     kc = laneway.ConcurrentKernelClient()
     kc.stop_channels()

@@ -15,7 +15,7 @@ import asyncio
 import inspect
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from getpass import getpass
@@ -205,12 +205,12 @@ class _Started(Awaitable["ConcurrentKernelClient"]):
 class _Stopped(Awaitable[None]):
     """What `stop_channels` returns: await it until the sockets are closed, or do not."""
 
-    def __init__(self, closing: asyncio.Task[None] | None) -> None:
+    def __init__(self, closing: Sequence[asyncio.Task[None]]) -> None:
         self._closing = closing
 
     def __await__(self) -> Generator[Any, Any, None]:
-        if self._closing:
-            yield from asyncio.shield(self._closing).__await__()
+        for task in self._closing:
+            yield from asyncio.shield(task).__await__()
 
 
 def _routed(method: Callable[..., str]) -> Callable[..., Any]:
@@ -246,7 +246,7 @@ class ConcurrentKernelClient(AsyncKernelClient):
         self._ended: Exception | None = None
         self._starting: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
-        self._closing: asyncio.Task[None] | None = None
+        self._closing: set[asyncio.Task[None]] = set()
         if isinstance(self.parent, ConcurrentKernelManager):
             self.parent.clients.add(self)
 
@@ -292,7 +292,9 @@ class ConcurrentKernelClient(AsyncKernelClient):
                 task.cancel()
         self._starting = self._watching = None
         if transport:
-            self._closing = asyncio.ensure_future(transport.close())
+            closing = asyncio.ensure_future(transport.close())
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
 
     def stop_channels(self) -> Awaitable[None]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Stop all channels, at once; calls that are pending fail. What is returned can be awaited until the
@@ -306,7 +308,7 @@ class ConcurrentKernelClient(AsyncKernelClient):
             self._hb_channel.stop()
         if self._created_context and not self.context.closed:
             self.context.destroy(linger=100)
-        return _Stopped(self._closing)
+        return _Stopped(tuple(self._closing))
 
     @property
     def running(self) -> bool:
