@@ -288,6 +288,16 @@ async def test_death_fails_everything_at_once_and_what_is_called_afterwards() ->
         assert not kc.alive
 
 
+async def test_a_server_says_that_the_kernel_is_dead() -> None:
+    async with scripted() as (kc, kernel):
+        execution = kc.execute("x")
+        kernel.send(Channel.IOPUB, "status", ["no", "object"])  # is nothing to stumble over
+        kernel.publish(None, "status", {"execution_state": "dead"})
+        with pytest.raises(KernelDiedError, match="server"):
+            await execution
+        assert kc.state == "dead"
+
+
 async def test_closing_fails_what_is_pending() -> None:
     async with scripted() as (kc, _kernel):
         executions = [kc.execute("x") for _ in range(50)]

@@ -40,8 +40,6 @@ INTERRUPT_GRACE = 2.0
 IDLE_GRACE = 2.0
 """Seconds after a reply that a missing idle is waited for."""
 
-Owner = "Execution | asyncio.Future[Message]"
-
 
 class Client:
     """A connection to one kernel. Use it as an async context manager, or `start` and `aclose` it."""
@@ -376,13 +374,17 @@ class Client:
                         execution.finish()
 
     def _note_status(self, message: Message) -> None:
-        """Cells make a kernel busy, what is answered beside them does not. A server says `restarting`."""
+        """Cells make a kernel busy, what is answered beside them does not. A server says `restarting`,
+        `dead`.
+        """
         parent_id, content = message.parent_id, message.content
         if not isinstance(content, dict):  # pyright: ignore[reportUnnecessaryIsInstance], it is as it was sent
             return
         state = content.get("execution_state")
         if state in ("restarting", "autorestarting") and not self._restarting:
             self._fail(lambda outputs: KernelRestartedError("The kernel was restarted.", outputs=outputs))
+        elif state == "dead":
+            self._lost(KernelDiedError("The kernel has died; its server does not say why."))
         elif parent_id and message.parent_header.get("msg_type") == "execute_request":
             if state == "busy":
                 self._busy.add(parent_id)

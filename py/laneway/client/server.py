@@ -17,8 +17,8 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
-from ..protocol.errors import ClosedError, KernelDiedError, KernelError
-from ..protocol.message import Channel, Message
+from ..protocol.errors import ClosedError, KernelError
+from ..protocol.message import Message
 from ..transports.websocket_client import WebSocketClientTransport
 from .client import Client
 
@@ -97,6 +97,7 @@ class _ServerTransport:
 
     async def _open(self) -> None:
         assert self._id
+        assert self._deliver
         assert self._lost
         scheme, host, path, _, _ = urlsplit(self._url)
         address = urlunsplit(
@@ -109,20 +110,12 @@ class _ServerTransport:
             )
         )
         self._socket = WebSocketClientTransport(address, self._headers)
-        await self._socket.start(self._receive, self._lost)
+        await self._socket.start(self._deliver, self._lost)
 
     async def _close_socket(self) -> None:
         if self._socket:
             socket, self._socket = self._socket, None
             await socket.close()
-
-    def _receive(self, message: Message) -> None:
-        """The server itself says on iopub that a kernel is gone."""
-        dead = message.msg_type == "status" and message.content.get("execution_state") == "dead"
-        if message.channel is Channel.IOPUB and dead and self._lost:
-            self._lost(KernelDiedError("The kernel has died; its server does not say why."))
-        elif self._deliver:
-            self._deliver(message)
 
     async def _ask(self, method: str, path: str, body: Any = None) -> Any:
         return await asyncio.to_thread(self._ask_blocking, method, path, body)

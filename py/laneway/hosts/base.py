@@ -31,6 +31,10 @@ GRACE = 1.0
 """
 
 
+MODES = (Mode.QUEUE, Mode.TASK)
+"""The run modes that a host can carry out, and says so in kernel_info."""
+
+
 class Question(Protocol):
     """Where the code that called `input()` waits."""
 
@@ -63,9 +67,9 @@ class Host(ABC):
         info = {
             **interpreter.info,
             "supported_features": ["kernel subshells"],
-            "laneway": {"host": self.kind, "modes": [Mode.QUEUE, Mode.TASK], **(capabilities or {})},
+            "laneway": {"host": self.kind, "modes": list(MODES), **(capabilities or {})},
         }
-        self._core = KernelProtocol(info, new_session())
+        self._core = KernelProtocol(info, new_session(), modes=frozenset(MODES))
         self._interpreter = interpreter
         self._transport: Transport | None = None
         self._performing = False

@@ -80,7 +80,6 @@ class LocalClientTransport:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._deliver: Callable[[Message], None] | None = None
         self._lost: Callable[[Exception], None] | None = None
-        self._early: list[Message] = []
 
     async def start(self, deliver: Callable[[Message], None], lost: Callable[[Exception], None]) -> None:
         """See `ClientTransport`."""
