@@ -17,7 +17,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextvars import ContextVar
-from datetime import UTC, datetime
+from datetime import datetime
 from getpass import getpass
 from queue import Empty
 from typing import Any, cast
@@ -28,8 +28,10 @@ from traitlets import DottedObjectName, Type
 from ..protocol.client import Busy, ClientProtocol, Done, InputRequested, Published, Replied
 from ..protocol.errors import KernelDiedError, KernelError, KernelRestartedError
 from ..protocol.message import Channel, Message, Stamp
+from ..session import now
 from ..transports.connection import Connection
 from ..transports.zmq_client import ZmqClientTransport
+from .launch import death
 
 try:
     from jupyter_client.asynchronous.client import AsyncKernelClient
@@ -270,7 +272,7 @@ class ConcurrentKernelClient(AsyncKernelClient):
             self.allow_stdin = stdin
             self._ended = None
             session = self.session
-            stamp = Stamp(session.session, lambda: session.msg_id, _now, session.username)
+            stamp = Stamp(session.session, lambda: session.msg_id, now, session.username)
             self._protocol = ClientProtocol(stamp)
             self._connect()
             if not isinstance(self.parent, KernelManager) and hb:
@@ -555,7 +557,7 @@ class ConcurrentKernelClient(AsyncKernelClient):
             if code is None:
                 self._ended = None
             elif self._ended is None:
-                self._ended = _death(code)
+                self._ended = death(code)
                 self._fail(self._ended)
                 if self._starting and not self._starting.done():
                     return  # it will never be ready
@@ -628,19 +630,9 @@ def _with_date(header: dict[str, Any]) -> dict[str, Any]:
     return header
 
 
-def _death(code: int) -> KernelDiedError:
-    if code < 0:
-        return KernelDiedError(f"The kernel was killed by signal {-code}.", exit_code=code, signal=-code)
-    return KernelDiedError(f"The kernel has exited with code {code}.", exit_code=code)
-
-
 def _not_running() -> RuntimeError:
     return RuntimeError("The channels are not running; call start_channels() first.")
 
 
 def _text(value: bytes | str) -> str:
     return value.decode() if isinstance(value, bytes) else value
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat()

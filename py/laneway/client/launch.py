@@ -112,7 +112,7 @@ class _ProcessTransport:
         try:
             await asyncio.wait((connected, self._watch), return_when=asyncio.FIRST_COMPLETED)
             if not connected.done():
-                raise _death(self._process)
+                raise death(self._process.returncode or 0)
             await connected
         finally:
             connected.cancel()
@@ -144,14 +144,14 @@ class _ProcessTransport:
         self._connected = True
 
     async def _process_ended(self, process: asyncio.subprocess.Process) -> None:
-        await process.wait()
+        code = await process.wait()
         if self._lost:
-            self._lost(_death(process))
+            self._lost(death(code))
 
 
-def _death(process: asyncio.subprocess.Process) -> KernelDiedError:
-    code = process.returncode or 0
-    if code < 0:
-        name = signal.Signals(-code).name
-        return KernelDiedError(f"The kernel was killed by {name}.", exit_code=code, signal=-code)
-    return KernelDiedError(f"The kernel has exited with code {code}.", exit_code=code)
+def death(code: int) -> KernelDiedError:
+    """The end of a process, by what it returned; negative is the signal that killed it."""
+    if code >= 0:
+        return KernelDiedError(f"The kernel has exited with code {code}.", exit_code=code)
+    name = {number.value: number.name for number in signal.Signals}.get(-code, "a signal")
+    return KernelDiedError(f"The kernel was killed by {name} (signal {-code}).", exit_code=code, signal=-code)
