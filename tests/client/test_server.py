@@ -114,6 +114,8 @@ async def test_a_kernel_that_dies_is_restarted_by_the_server_and_what_was_pendin
         for execution in (running, queued):
             with pytest.raises(KernelRestartedError):
                 await execution
+        while not (await kc.execute("1")).complete:
+            pass  # the server's own iopub socket has not found the new kernel yet
         assert (await kc.execute("'again'")).result == {"text/plain": "'again'"}
 
 
