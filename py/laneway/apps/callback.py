@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..hosts.loop import BlockOn, LoopHost
-from ..interpreter.ipython import IPythonInterpreter
+from ..interpreter.ipython import IPythonInterpreter, Settings
 from ..protocol.errors import SettingsError
 from ..protocol.ports import Interpreter
 from ..transports.callback import CallbackTransport, SendCallback
@@ -55,7 +55,7 @@ async def start_callback_kernel(
     checked = _check(settings or {})
     transport = CallbackTransport(send)
     host = LoopHost(
-        interpreter or IPythonInterpreter(pip_index_urls=checked.get("pipIndexURLs", ())),
+        interpreter or IPythonInterpreter(Settings(pip_index_urls=checked.get("pipIndexURLs", ()))),
         block_on=block_on,
         capabilities=capabilities,
     )

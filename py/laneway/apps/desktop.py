@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import FrameType
 
 from ..protocol.errors import SettingsError
 from ..transports.connection import Connection
@@ -24,7 +25,9 @@ from ..version import __version__
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a kernel until it is shut down. Returns the exit code: 1 where the connection cannot be used."""
+    """Run a kernel until it is shut down. Returns the exit code: 1 where the connection cannot be used, 143
+    after SIGTERM, which ends it in order.
+    """
     options = _parser().parse_args(argv)
     if sys.__stderr__:
         faulthandler.enable()
@@ -35,11 +38,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"laneway: {error}", file=sys.stderr)
         return 1
     try:
-        _run(transport)
+        return _run(transport, path, options.profile)
     finally:
         if path != options.connection_file:
             path.unlink(missing_ok=True)
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -59,6 +61,12 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         help="the JSON file that says where to listen and how messages are signed; ports that are 0 there are"
         " chosen and written back",
+    )
+    parser.add_argument(
+        "--profile",
+        metavar="NAME",
+        default="default",
+        help="the IPython profile whose configuration and startup files are used (default: %(default)s)",
     )
     parser.add_argument("--version", action="version", version=f"laneway {__version__}")
     return parser
@@ -95,22 +103,32 @@ def _runtime_dir() -> Path:
     return folder
 
 
-def _run(transport: ZmqKernelTransport) -> None:
+def _run(transport: ZmqKernelTransport, path: Path, profile: str) -> int:
     gc.disable()  # nothing that is imported is garbage: looking for some takes a tenth of the start
     from ..hosts.threads import DEADLINE, ThreadHost
-    from ..interpreter.ipython import IPythonInterpreter
+    from ..interpreter.ipython import IPythonInterpreter, Settings
 
     gc.freeze()
     gc.enable()
-    host = ThreadHost(IPythonInterpreter(), overdue=_exit)
+    settings = Settings(own_process=True, profile=profile, connection_file=path)
+    host = ThreadHost(IPythonInterpreter(settings), overdue=_exit)
     if not sys.flags.safe_path:
         sys.path.insert(0, "")
+    terminated = False
+
+    def terminate(_signum: int, _frame: FrameType | None) -> None:
+        nonlocal terminated
+        terminated = True
+        host.terminate()
+
+    signal.signal(signal.SIGTERM, terminate)
     _watch_parent(host.stop)
     host.run(transport)
     # Threads that user code has left behind, and its exit handlers, have as long as a cell has.
     timer = threading.Timer(DEADLINE, _exit)
     timer.daemon = True
     timer.start()
+    return 128 + signal.SIGTERM if terminated else 0
 
 
 def _exit() -> None:

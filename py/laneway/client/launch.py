@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from ..protocol.errors import ClosedError, KernelDiedError, KernelError
+from ..protocol.errors import ClosedError, KernelDiedError, KernelError, SettingsError
 from ..protocol.message import Channel, Message
 from ..session import new_session
 from ..transports.connection import Connection
@@ -136,8 +136,8 @@ class _ProcessTransport:
                 await self._process.wait()
 
     async def _connect(self, path: Path) -> None:
-        while 0 in (connection := Connection.read(path)).ports:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)  # a file sends no event
+        while (connection := _chosen(path)) is None:  # noqa: ASYNC110, a file sends no event
+            await asyncio.sleep(0.01)
         self._zmq = ZmqClientTransport(connection)
         assert self._deliver
         await self._zmq.start(self._deliver, lambda _error: None)
@@ -147,6 +147,15 @@ class _ProcessTransport:
         code = await process.wait()
         if self._lost:
             self._lost(death(code))
+
+
+def _chosen(path: Path) -> Connection | None:
+    """The connection, once the kernel has chosen its ports; some kernels can be seen while they write it."""
+    try:
+        connection = Connection.read(path)
+    except SettingsError:
+        return None
+    return None if 0 in connection.ports else connection
 
 
 def death(code: int) -> KernelDiedError:

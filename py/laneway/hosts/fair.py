@@ -34,9 +34,18 @@ REST = 0.00005
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:
-    """Like `asyncio.run`, on a fair loop."""
+    """Like `asyncio.run`, on a fair loop, which goes on where a task of user code raises KeyboardInterrupt or
+    SystemExit: asyncio lets both end the loop, and the task keeps them.
+    """
     with asyncio.Runner(loop_factory=_new_event_loop) as runner:
-        runner.run(main)
+        loop = runner.get_loop()
+        task = loop.create_task(main)
+        while not task.done():
+            try:
+                loop.run_until_complete(task)
+            except (KeyboardInterrupt, SystemExit):
+                if task.done():
+                    raise
 
 
 def _new_event_loop() -> asyncio.AbstractEventLoop:

@@ -82,8 +82,12 @@ class ThreadHost(Host):
             if _in_main_thread():
                 signal.signal(signal.SIGINT, previous)
 
-    def _on_sigint(self, _signum: int, _frame: FrameType | None) -> None:
-        self._main.on_sigint(self.interrupt)
+    def terminate(self) -> None:
+        """Stop. To be called from the handler of a signal."""
+        self._main.on_signal(None, self.stop)
+
+    def _on_sigint(self, _signum: int, frame: FrameType | None) -> None:
+        self._main.on_signal(frame, self.interrupt)
 
     def call_later(self, delay: float, call: Callable[[], object]) -> None:
         """See `Context`."""

@@ -12,11 +12,16 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import inspect
+import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextvars import Context
+from math import inf
+from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import anyio
@@ -26,6 +31,9 @@ from ..protocol.lanes import Job
 from ..protocol.message import Content, as_error, error_content
 from . import fair
 from .guard import Guard
+
+_SIGNAL_DELAY = 1.0
+"""Seconds within which a signal that we have sent to ourselves arrives."""
 
 
 class Worker:
@@ -53,7 +61,8 @@ class Worker:
         self._steps: dict[Job, _Steps] = {}
         self._stepping: Job | None = None
         self._wanted: set[Job] = set()  # jobs that are to be interrupted and have not been yet
-        self._lock = threading.Lock()  # around what an interrupt from another thread looks at
+        self._signalled = -inf  # when we have sent SIGINT to ourselves
+        self._lock = threading.RLock()  # around what an interrupt from another thread, or a signal, looks at
 
     # ---- its life
 
@@ -128,29 +137,36 @@ class Worker:
 
     # ---- interrupts of code that is on the stack
 
-    def on_sigint(self, on_idle: Callable[[], None]) -> None:
-        """To be called from the handler of SIGINT, on this worker's thread, which must be the main one.
+    def on_signal(self, frame: FrameType | None, interrupt: Callable[[], None]) -> None:
+        """To be called from a signal's handler, on this worker's thread, which must be the main one.
 
-        Raises KeyboardInterrupt where a job's code is on the stack (after the guard was left). Otherwise
-        `on_idle` is called on the loop.
+        Calls `interrupt`, which interrupts jobs, unless it was we who sent the signal, to a certain job.
+        Raises KeyboardInterrupt (after the guard was left) where a job that is to be interrupted is on the
+        stack, or a task of user code that no job is: `frame` is where the signal came.
         """
 
-        def interrupt() -> None:
-            ours = bool(self._wanted)  # we have sent this signal ourselves, to certain jobs
-            if not self._steps:
-                return  # nothing runs here; a cell that comes later has not been meant
-            if self._stepping is None:
-                self._post(self._interrupt_suspended if ours else on_idle)
-            elif not ours or self._stepping in self._wanted:
-                self._wanted.discard(self._stepping)
+        def act() -> None:
+            # a program that the cell waits for, or C code, may have swallowed it
+            ours = time.monotonic() - self._signalled < _SIGNAL_DELAY
+            self._signalled = -inf
+            if not ours:
+                interrupt()
+            self._interrupt_here()
+            if not ours and self._stepping is None and _in_user_code(frame):
                 raise KeyboardInterrupt
 
-        if not self._guard.postpone(threading.get_ident(), interrupt):
-            interrupt()
+        if not self._guard.postpone(threading.get_ident(), act):
+            act()
 
     def _interrupt_thread(self, job: Job) -> None:
         if self._thread == threading.main_thread().ident and sys.platform != "win32":
-            signal.pthread_kill(self._thread, signal.SIGINT)  # this ends blocking system calls, too
+            self._signalled = time.monotonic()
+            # this ends blocking system calls, too, and programs that the cell waits for, where they are ours
+            # alone
+            if os.getpgrp() == os.getpid():
+                os.killpg(0, signal.SIGINT)
+            else:
+                signal.pthread_kill(self._thread, signal.SIGINT)
         elif not self._guard.postpone(self._thread, self._interrupt_here):
             self._wanted.discard(job)
             ctypes.pythonapi.PyThreadState_SetAsyncExc(
@@ -193,6 +209,21 @@ class Worker:
         for job in list(self._wanted):
             if job is not self._stepping and self._steps[job].interrupt():
                 self._wanted.discard(job)
+
+
+def _in_user_code(frame: FrameType | None) -> bool:
+    """Was the event loop in a task or callback that is neither asyncio's nor ours?"""
+    called: list[str] = []
+    while frame and frame.f_code is not asyncio.Handle._run.__code__:  # pyright: ignore
+        called.append(frame.f_code.co_filename)
+        frame = frame.f_back
+    while called and called[-1].startswith(_LIBRARIES):
+        called.pop()
+    return frame is not None and bool(called) and not called[-1].startswith(_OURS)
+
+
+_OURS = str(Path(__file__).parents[1])
+_LIBRARIES = (str(Path(asyncio.__file__).parent), str(Path(anyio.__file__).parent))
 
 
 # A worker and its jobs' steps are one thing in two parts.

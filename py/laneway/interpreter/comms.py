@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import comm
@@ -16,12 +18,15 @@ Publish = Callable[..., None]
 
 class Comms:
     """The comm manager of a kernel, put where the package `comm` looks for one. `show_error` shows the
-    exception that is being handled.
+    exception that is being handled; `around` is told of IPython's events around each hook.
     """
 
-    def __init__(self, publish: Publish, show_error: Callable[[], None]) -> None:
+    def __init__(
+        self, publish: Publish, show_error: Callable[[], None], around: Callable[[str], object]
+    ) -> None:
         self._show_error = show_error
         self.manager = CommManager()
+        self._tasks: set[asyncio.Task[None]] = set()  # event loops hold theirs weakly
         self._saved = comm.create_comm, comm.get_comm_manager
 
         class LanewayComm(BaseComm):
@@ -38,11 +43,22 @@ class Comms:
                 content = {"data": data or {}, "comm_id": self.comm_id, **keys}
                 publish(msg_type, content, metadata=metadata, buffers=buffers or ())
 
-        self._comm = LanewayComm
+            def handle_msg(self, msg: dict[str, Any]) -> Any:
+                """As in the base class, but the result of the hook is not lost."""
+                if self._msg_callback is None:
+                    return None
+                around("pre_execute")
+                try:
+                    return self._msg_callback(msg)
+                finally:
+                    around("post_execute")
+
+        self.comm_class = LanewayComm
+        """What `comm.create_comm` makes."""
 
     def install(self) -> None:
         """Both functions are the package's own seams."""
-        comm.create_comm, comm.get_comm_manager = self._comm, lambda: self.manager
+        comm.create_comm, comm.get_comm_manager = self.comm_class, lambda: self.manager
 
     def uninstall(self) -> None:
         """Put the package's own back. What is open is closed: its other end has gone."""
@@ -52,8 +68,8 @@ class Comms:
         comm.create_comm, comm.get_comm_manager = self._saved
 
     def handle(self, request: Message) -> None:
-        """Give a comm message to its comm. An error in a hook is shown as the output of this message; it ends
-        nothing.
+        """Give a comm message to its comm. A hook that is to be awaited goes on as a task: the next message
+        does not wait for it. An error in a hook is shown as the output of this message; it ends nothing.
 
         A comm to a target that nobody has registered is closed again (messaging spec, "Opening a Comm");
         messages of comms that are closed are dropped.
@@ -72,7 +88,7 @@ class Comms:
         known = self.manager.comms.get(comm_id)
         match request.msg_type:
             case "comm_open":
-                opened = self._comm(comm_id=comm_id, primary=False, target_name=content["target_name"])
+                opened = self.comm_class(comm_id=comm_id, primary=False, target_name=content["target_name"])
                 self.manager.register_comm(opened)
                 target = self.manager.targets.get(opened.target_name)
                 if target is None or not self._try(lambda: target(opened, message)):
@@ -88,11 +104,21 @@ class Comms:
 
     def _try(self, hook: Callable[[], object]) -> bool:
         try:
-            hook()
+            result = hook()
         except Exception:
             self._show_error()
             return False
+        if inspect.isawaitable(result):
+            task = asyncio.ensure_future(self._finish(result))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
         return True
+
+    async def _finish(self, hook: Awaitable[object]) -> None:
+        try:
+            await hook
+        except Exception:
+            self._show_error()
 
     def info(self, target_name: str | None) -> dict[str, dict[str, str]]:
         """The open comms, of one target or all: `{comm_id: {"target_name": ...}}`."""

@@ -11,7 +11,7 @@ from IPython.core.history import HistoryOutput
 from .run import Run
 
 if TYPE_CHECKING:
-    from .shell import Shell
+    from .shell import ZMQInteractiveShell
 
 
 class LanewayDisplayHook(DisplayHook):
@@ -21,7 +21,7 @@ class LanewayDisplayHook(DisplayHook):
     both are those of the current run.
     """
 
-    shell: Shell
+    shell: ZMQInteractiveShell
 
     @property
     def _run(self) -> Run | None:
@@ -43,6 +43,14 @@ class LanewayDisplayHook(DisplayHook):
         if run := self._run:
             run.result = result
 
+    def __call__(self, result: Any = None) -> None:
+        run = self._run
+        if run and run.captures and result is not None:
+            data, metadata = self.compute_format_data(result)
+            if any(capture.display(data=data, metadata=metadata) for capture in reversed(run.captures)):
+                return
+        super().__call__(result)
+
     def quiet(self) -> bool:
         run = self._run
         code = run.request.content.get("code") if run else None
@@ -62,7 +70,7 @@ class LanewayDisplayHook(DisplayHook):
 class LanewayDisplayPublisher(DisplayPublisher):
     """`display_data`, `update_display_data` and `clear_output`."""
 
-    shell: Shell
+    shell: ZMQInteractiveShell
 
     def publish(  # pyright: ignore[reportIncompatibleMethodOverride]
         self,
@@ -74,16 +82,23 @@ class LanewayDisplayPublisher(DisplayPublisher):
         **_kwargs: Any,
     ) -> None:
         self._validate_data(data, metadata)
+        run = self.shell.runs.current
+        output = {"data": data, "metadata": metadata, "transient": transient, "update": update}
+        if run and any(capture.display(**output) for capture in reversed(run.captures)):
+            return
         for mime, renderer in getattr(self.shell, "mime_renderers", {}).items():
             if mime in data:
                 renderer(data[mime], (metadata or {}).get(mime))
                 return
         content = {"data": data, "metadata": metadata or {}, "transient": transient or {}}
         self.shell.publish("update_display_data" if update else "display_data", content)
-        run = self.shell.runs.current
         if run and run.execution_count and self.shell.history_manager:
-            output = HistoryOutput(output_type="display_data", bundle=data)
-            self.shell.history_manager.outputs[run.execution_count].append(output)
+            kept = HistoryOutput(output_type="display_data", bundle=data)
+            self.shell.history_manager.outputs[run.execution_count].append(kept)
 
     def clear_output(self, wait: bool = False) -> None:
+        run = self.shell.runs.current
+        if run and run.captures:
+            run.captures[-1].outputs.clear()
+            return
         self.shell.publish("clear_output", {"wait": wait})

@@ -12,10 +12,10 @@ from IPython.utils.tokenutil import token_at_cursor
 
 from ..protocol.errors import RemoteProtocolError
 from ..protocol.message import Content
-from .shell import Shell
+from .shell import ZMQInteractiveShell
 
 
-def complete(shell: Shell, content: Content) -> Content:
+def complete(shell: ZMQInteractiveShell, content: Content) -> Content:
     """complete_reply. Offsets are in code points (messaging spec, "cursor_pos unicode note")."""
     code = content["code"]
     position = _position(content)
@@ -41,20 +41,21 @@ def complete(shell: Shell, content: Content) -> Content:
     }
 
 
-def inspect(shell: Shell, content: Content) -> Content:
+def inspect(shell: ZMQInteractiveShell, content: Content) -> Content:
     """inspect_reply."""
     name = token_at_cursor(content["code"], _position(content))
     data: dict[str, Any] = {}
     found = False
     try:
         data = shell.object_inspect_mime(name, detail_level=content.get("detail_level") or 0)
+        data.pop("text/html", None)  # a page; few clients can show it well
         found = True
     except KeyError:
         pass  # there is no such name
     return {"status": "ok", "found": found, "data": data, "metadata": {}}
 
 
-def is_complete(shell: Shell, content: Content) -> Content:
+def is_complete(shell: ZMQInteractiveShell, content: Content) -> Content:
     """is_complete_reply."""
     status, indent = shell.input_transformer_manager.check_complete(content["code"])
     reply: Content = {"status": status}
@@ -63,7 +64,7 @@ def is_complete(shell: Shell, content: Content) -> Content:
     return reply
 
 
-def history(shell: Shell, content: Content) -> Content:
+def history(shell: ZMQInteractiveShell, content: Content) -> Content:
     """history_reply. Raises RemoteProtocolError where the access type is unknown."""
     manager = shell.history_manager
     raw = content.get("raw") is not False

@@ -7,11 +7,15 @@ lane; the rest is `introspection.py`, on any thread.
 from __future__ import annotations
 
 import atexit
+import os
 import sys
 import warnings
 from collections.abc import Awaitable, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
 
+from comm.base_comm import CommManager
 from IPython.core.completer import ProvisionalCompleterWarning
 from IPython.core.release import version as ipython_version
 
@@ -21,12 +25,16 @@ from ..protocol.ports import Context
 from ..version import __version__
 from . import introspection
 from .comms import Comms
+from .debugger import Debugger
+from .descriptors import Descriptors
 from .history import IN_BROWSER
 from .kernel import KernelFacade
-from .run import Run, Runs
-from .shell import Shell, default_config
+from .profile import find_profile, has_startup, read_config
+from .run import Run, Runs, Threads
+from .shell import ZMQInteractiveShell, default_config
+from .standins import Names, StandIns
 from .stdin import Stdin
-from .streams import Streams
+from .streams import OutStream, Streams
 
 HISTORY_DELAY = 1.0
 """Seconds after a cell that its history is written: a burst of cells is one write."""
@@ -35,15 +43,30 @@ EXIT_DELAY = 0.1
 """Seconds after the cell that says `exit` that the kernel ends by itself."""
 
 
+@dataclass(frozen=True)
+class Settings:
+    """What an application knows and IPython does not."""
+
+    own_process: bool = False
+    """The process is the kernel's: so are file descriptors 1 and 2, the environment and the user's profile.
+    """
+    profile: str = "default"
+    """The IPython profile, for a process of its own."""
+    connection_file: Path | None = None
+    """Where clients connect, for code that asks."""
+    pip_index_urls: Sequence[str] = ()
+    """Package indexes that `%pip install` asks first, in a browser."""
+
+
 class IPythonInterpreter:
     """Runs IPython. While it runs, sys.stdout and sys.stderr, input and getpass, and the package comm are its
     own.
 
-    `pip_index_urls`: package indexes that `%pip install` asks first, in a browser.
+    `settings`: see `Settings`.
     """
 
-    def __init__(self, *, pip_index_urls: Sequence[str] = ()) -> None:
-        self._pip_index_urls = pip_index_urls
+    def __init__(self, settings: Settings | None = None) -> None:
+        self._settings = settings or Settings()
         self._session: Session | None = None
 
     @property
@@ -71,7 +94,7 @@ class IPythonInterpreter:
 
     def start(self, context: Context) -> None:
         """See `Interpreter`."""
-        self._session = Session(context, self._pip_index_urls)
+        self._session = Session(context, self._settings)
 
     def handle(self, request: Message) -> Content | Awaitable[Content] | None:
         """See `Interpreter`."""
@@ -85,41 +108,118 @@ class IPythonInterpreter:
             self._session = None
 
 
+class _Part(Protocol):
+    """Something of the process that is ours while the interpreter runs."""
+
+    def install(self) -> None: ...
+
+    def uninstall(self) -> None: ...
+
+
 class Session:
     """The interpreter while it runs."""
 
-    def __init__(self, context: Context, pip_index_urls: Sequence[str]) -> None:
+    def __init__(self, context: Context, settings: Settings) -> None:
         self._context = context
         self._runs = runs = Runs()
-        self._streams = Streams(context, runs)
-        self._shell = Shell.instance(
-            context=context, runs=runs, streams=self._streams, config=default_config()
+        self._streams = streams = Streams(context, runs)
+        profile = find_profile(settings.profile) if settings.own_process else None
+        config = default_config()
+        if profile:
+            config.merge(read_config(profile))
+        if settings.connection_file:
+            config.IPKernelApp.connection_file = str(settings.connection_file)
+        self._shell = shell = ZMQInteractiveShell.instance(
+            context=context,
+            runs=runs,
+            streams=streams,
+            own_process=settings.own_process,
+            config=config,
+            profile_dir=profile,
         )
-        self._comms = Comms(self._shell.publish, self._shell.showtraceback)
-        self._stdin = Stdin(context, runs, self._streams)
-        self._shell.kernel = KernelFacade(self._shell, self._comms.manager)
+        self._comms = comms = Comms(shell.publish, shell.showtraceback, shell.events.trigger)
+        shell.kernel = KernelFacade(shell, comms.manager)
         self._history_scheduled = False
         # once, for good: `provisionalcompleter` changes the filters of every thread and changes them back
         warnings.filterwarnings("ignore", category=ProvisionalCompleterWarning)
         if IN_BROWSER:
             from .pip import Pip  # it needs Pyodide
 
-            Pip(self._shell, pip_index_urls).install()
-        self._streams.install()
-        self._stdin.install()
-        self._comms.install()
+            Pip(shell, settings.pip_index_urls).install()
+        self._installed: list[_Part] = [
+            streams,
+            Stdin(context, runs, streams),
+            comms,
+            Threads(runs),
+            StandIns(*self._stand_ins()),
+            Debugger(),
+        ]
+        if settings.own_process and os.name == "posix":
+            self._installed.append(Descriptors(context, runs, streams))
+        for part in self._installed:
+            part.install()
+        if profile and has_startup(profile, config):
+            self._app().start()
 
     def stop(self) -> None:
         """Undo what was installed; write what is left."""
-        self._comms.uninstall()
-        self._stdin.uninstall()
-        self._streams.uninstall()
+        self._streams.flush_all()
+        for part in reversed(self._installed):
+            part.uninstall()
         self._write_history()
         atexit.unregister(self._shell.atexit_operations)
         self._shell.atexit_operations()
         if self._shell.history_manager:
             self._shell.history_manager.close()
-        Shell.clear_instance()
+        if app := sys.modules.get(f"{__package__}.kernelapp"):
+            app.IPKernelApp.clear_instance()
+        ZMQInteractiveShell.clear_instance()
+
+    def _app(self) -> Any:
+        """Our stand-in for ipykernel's application."""
+        from .kernelapp import IPKernelApp  # seldom needed
+
+        return IPKernelApp.instance(self._shell)
+
+    def _stand_ins(self) -> tuple[dict[str, Names], dict[str, Names]]:
+        """Names that packages look for in ipykernel's modules: those that are ours in any case, and those
+        that are there where it is not installed.
+        """
+
+        def comm() -> dict[str, Any]:
+            return {
+                "Comm": self._comms.comm_class,
+                "CommManager": CommManager,
+                "BaseComm": self._comms.comm_class,
+            }
+
+        def kernel() -> dict[str, Any]:
+            return {"Kernel": KernelFacade, "IPythonKernel": KernelFacade}
+
+        def kernelapp() -> dict[str, Any]:
+            return {"IPKernelApp": type(self._app()), **kernel()}
+
+        def connect() -> dict[str, Any]:
+            self._app()
+            from .kernelapp import get_connection_file
+
+            return {"get_connection_file": get_connection_file}
+
+        always: dict[str, Names] = {
+            "ipykernel.comm": comm,
+            "ipykernel.comm.comm": comm,
+            "ipykernel.comm.manager": comm,
+            "ipykernel.ipkernel": kernel,
+            "ipykernel.kernelapp": kernelapp,
+            "ipykernel.kernelbase": kernel,
+            "ipykernel.zmqshell": lambda: {"ZMQInteractiveShell": ZMQInteractiveShell},
+            "ipykernel.iostream": lambda: {"OutStream": OutStream},
+        }
+        otherwise: dict[str, Names] = {
+            "ipykernel": lambda: {"__version__": "7.0.0", "version_info": (7, 0, 0), **connect()},
+            "ipykernel.connect": connect,
+        }
+        return always, otherwise
 
     def handle(self, request: Message) -> Content | Awaitable[Content] | None:
         """Serve one request."""
@@ -147,13 +247,20 @@ class Session:
         code: str = content["code"]
         silent = bool(content.get("silent"))
         store_history = content.get("store_history") is not False and not silent
-        run = Run(request, shell.execution_count)
-        self._runs.begin(run)
+        run = Run(request)
+        shell.begin(run, counted=store_history)
+        try:
+            return await self._execute_run(run, code, silent, store_history)
+        finally:
+            shell.end(run)
+
+    async def _execute_run(self, run: Run, code: str, silent: bool, store_history: bool) -> Content:
+        shell, content = self._shell, run.request.content
         if not silent:
             shell.publish("execute_input", {"code": code, "execution_count": run.execution_count})
         failure: BaseException | None
         try:
-            failure = await self._run_cell(code, silent, store_history, request.metadata.get("cellId"))
+            failure = await self._run_cell(code, silent, store_history, run.request.metadata.get("cellId"))
         except BaseException as error:  # an interrupt that came between IPython's own lines
             shell.showtraceback((type(error), error, error.__traceback__))
             failure = error
@@ -200,9 +307,13 @@ class Session:
         return result.error_before_exec or result.error_in_exec
 
     def _comm(self, request: Message) -> None:
-        self._runs.begin(Run(request))
-        self._comms.handle(request)
-        self._streams.flush()
+        run = Run(request)
+        self._runs.begin(run)
+        try:
+            self._comms.handle(request)
+            self._streams.flush()
+        finally:
+            self._runs.end(run)
 
     def _schedule_history(self) -> None:
         if not (self._history_scheduled or IN_BROWSER):

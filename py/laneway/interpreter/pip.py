@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import importlib
 import shlex
 from collections.abc import Sequence
@@ -15,25 +14,22 @@ from IPython.core.error import UsageError
 from pyodide.ffi import can_run_sync, run_sync
 from pyodide.http import AbortError, pyfetch
 
-from .shell import Shell
+from .shell import ZMQInteractiveShell
 
 _USAGE = "In the browser %pip can `install PACKAGE ...` and `list`."
-_AWAITED = "_pip"
-"""The name of the magic where the code around it can await."""
 
 
 class Pip:
     """The magic. `index_urls` are asked first; then the package index that micropip asks by itself."""
 
-    def __init__(self, shell: Shell, index_urls: Sequence[str]) -> None:
+    def __init__(self, shell: ZMQInteractiveShell, index_urls: Sequence[str]) -> None:
         self._shell = shell
         self._index_urls = list(index_urls)
 
     def install(self) -> None:
         """Take the place of IPython's `%pip`, which would start a process."""
         self._shell.magics_manager.register_function(self.pip, "line", "pip")
-        self._shell.magics_manager.register_function(self.awaited, "line", _AWAITED)
-        self._shell.ast_transformers.append(_AwaitPip())
+        self._shell.awaited_magics.add("pip", self.awaited)
 
     def pip(self, line: str) -> None:
         """`%pip` in a function, which cannot await: only where the browser can switch stacks (JSPI)."""
@@ -41,7 +37,7 @@ class Pip:
             raise UsageError("This browser runs %pip at the top level of a cell, not inside a function.")
         run_sync(self.awaited(line))
 
-    async def awaited(self, line: str) -> None:
+    async def awaited(self, line: str, _cell: str | None = None) -> None:
         """Install packages, or list what is installed."""
         command, *arguments = shlex.split(line, comments=True) or [""]
         options = [argument for argument in arguments if argument.startswith("-")]
@@ -85,25 +81,3 @@ async def _reachable(index_url: str) -> bool:
     except (OSError, AbortError):
         return False
     return True
-
-
-class _AwaitPip(ast.NodeTransformer):
-    """Puts an `await` before each `%pip`, but inside a function or a class, where none is allowed."""
-
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:
-        return node
-
-    def visit_ClassDef(self, node: ast.ClassDef) -> ast.ClassDef:
-        return node
-
-    def visit_Call(self, node: ast.Call) -> ast.expr:
-        match node:
-            case ast.Call(
-                func=ast.Attribute(value=ast.Call(func=ast.Name("get_ipython")), attr="run_line_magic"),
-                args=[ast.Constant("pip"), *rest],
-            ):
-                node.args = [ast.Constant(_AWAITED), *rest]
-                return ast.Await(node)
-            case _:
-                self.generic_visit(node)
-                return node

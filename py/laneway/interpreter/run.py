@@ -1,16 +1,22 @@
 """Run: whose code is being executed. Every output finds its parent through it.
 
-`RUN` is a context variable: it follows awaits, tasks, callbacks and timers by itself. Stdlib and `protocol/`
-only.
+`RUN` is a context variable: it follows awaits, tasks, callbacks and timers by itself, and `Threads` takes it
+to threads and thread pools. What has no context (other programs, C code) belongs to the run that began last
+of those that go on. Stdlib and `protocol/` only.
 """
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from ..protocol.message import Content, Message
+from .capture import Capture
 
 
 @dataclass(slots=True, eq=False)
@@ -24,6 +30,10 @@ class Run:
     """What was published as `error`."""
     result: Any = None
     """IPython's ExecutionResult, for the display hook to fill in."""
+    next_count: int | None = None
+    """What the shell's `execution_count` is for its code."""
+    captures: list[Capture] = field(default_factory=list[Capture])
+    """Where its output goes instead of to the client; the last one has it."""
 
 
 RUN: ContextVar[Run | None] = ContextVar("laneway_run", default=None)
@@ -33,22 +43,86 @@ class Runs:
     """The runs of one interpreter."""
 
     def __init__(self) -> None:
+        self.threads: WeakKeyDictionary[threading.Thread, Run] = WeakKeyDictionary()
+        """Threads without a context, and the runs that have started them."""
+        self._going: list[Run] = []
         self._last: Run | None = None
 
     def begin(self, run: Run) -> None:
         """`run` begins, in the present context."""
-        self._last = run
+        self._going.append(run)
         RUN.set(run)
+
+    def end(self, run: Run) -> None:
+        """`run` has ended; what it has left behind may go on in its name."""
+        self._going.remove(run)
+        self._last = run
+
+    @property
+    def foreground(self) -> Run | None:
+        """Who is named where nobody knows better: the run that began last and goes on, else the one that
+        ended last.
+        """
+        going = self._going
+        return going[-1] if going else self._last
+
+    @property
+    def known(self) -> Run | None:
+        """The run that the calling code belongs to for certain."""
+        return RUN.get() or self.threads.get(threading.current_thread())
 
     @property
     def current(self) -> Run | None:
-        """The run that the calling code belongs to. A thread started by hand has no context: its output goes
-        to the last run.
-        """
-        return RUN.get() or self._last
+        """The run that the calling code belongs to."""
+        return self.known or self.foreground
 
     @property
     def parent(self) -> Message | None:
         """The request of `current`."""
         run = self.current
         return run.request if run else None
+
+
+class Threads:
+    """Lets threads and thread pools output in the name of who has started or submitted something.
+
+    Replaces `Thread.start` and `ThreadPoolExecutor.submit` while a kernel runs: a new thread has an empty
+    context (before Python 3.14, and there by default), and neither has a seam. What asyncio itself starts in
+    a thread (`to_thread`) carries its context already.
+    """
+
+    def __init__(self, runs: Runs) -> None:
+        self._runs = runs
+        self._saved = threading.Thread.start, ThreadPoolExecutor.submit
+
+    def install(self) -> None:
+        """Put ours in place."""
+        runs = self._runs
+        start, submit = self._saved = threading.Thread.start, ThreadPoolExecutor.submit
+
+        def start_in_run(self: threading.Thread) -> None:
+            if run := runs.known:
+                runs.threads[self] = run
+            start(self)
+
+        def submit_in_run(
+            pool: ThreadPoolExecutor, fn: Callable[..., Any], /, *args: Any, **kwargs: Any
+        ) -> Future[Any]:
+            run = runs.known
+            if run is None:
+                return submit(pool, fn, *args, **kwargs)
+            return submit(pool, _call_in, run, fn, *args, **kwargs)
+
+        threading.Thread.start, ThreadPoolExecutor.submit = start_in_run, submit_in_run
+
+    def uninstall(self) -> None:
+        """Put Python's back."""
+        threading.Thread.start, ThreadPoolExecutor.submit = self._saved
+
+
+def _call_in(run: Run, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    token = RUN.set(run)
+    try:
+        return fn(*args, **kwargs)
+    finally:
+        RUN.reset(token)

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from subprocess import CalledProcessError
 from types import TracebackType
 from typing import Any
 
 from IPython.core.autocall import ExitAutocall, ZMQExitAutocall
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.payload import PayloadManager
-from traitlets import Instance, Type, default
+from IPython.utils.capture import CapturedIO
+from traitlets import CBool, Instance, Type, default
 from traitlets.config import Config
 
 from ..protocol.message import Content, error_content
 from ..protocol.ports import Context
+from . import processes
+from .capture import Capture
 from .display import LanewayDisplayHook, LanewayDisplayPublisher
 from .history import IN_BROWSER, History
-from .run import Runs
+from .kernel_magics import KernelMagics
+from .magics import AwaitedMagics
+from .run import RUN, Run, Runs
 from .streams import Streams
 
 
@@ -48,14 +57,26 @@ class Payloads(PayloadManager):
         return run.payload if run else []
 
 
-class Shell(InteractiveShell):
-    """One shell per kernel. `connect` before it runs code."""
+_ENVIRONMENT = {
+    "TERM": "xterm-color",
+    "CLICOLOR": "1",
+    "CLICOLOR_FORCE": "1",
+    "FORCE_COLOR": "1",
+    "PAGER": "cat",
+    "GIT_PAGER": "cat",
+}
+"""As in ipykernel: programs that a cell starts have colours, and no pager that waits for a key."""
+
+
+class ZMQInteractiveShell(InteractiveShell):
+    """One shell per kernel. Many programs know by this name of the class that they run in a kernel."""
 
     displayhook_class = Type(LanewayDisplayHook)
     display_pub_class = Type(LanewayDisplayPublisher)
     payload_manager = Instance(PayloadManager)
 
     exiter = Instance(ExitAutocall)
+    autoindent = CBool(False)
 
     runs: Runs
     streams: Streams
@@ -63,13 +84,50 @@ class Shell(InteractiveShell):
     kernel: Any = None
     """What packages find as `get_ipython().kernel`."""
 
-    def __init__(self, context: Context, runs: Runs, streams: Streams, **traits: Any) -> None:
+    def __init__(
+        self, context: Context, runs: Runs, streams: Streams, *, own_process: bool = False, **traits: Any
+    ) -> None:
         self.context = context
         self.runs = runs
         self.streams = streams
+        self._own_process = own_process
+        self._count = 1
+        self._counting = threading.Lock()
         super().__init__(**traits)
+        self.awaited_magics = AwaitedMagics(self)
         self.input_transformers_cleanup.append(_without_mode_line)
         self.set_hook("show_in_pager", self._page, 99)
+
+    # ---- execution counts: each run has its own, given out when it begins
+
+    @property
+    def execution_count(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """IPython has one for all; cells that overlap, on several threads too, need one each."""
+        run = RUN.get()
+        return self._count if run is None or run.next_count is None else run.next_count
+
+    @execution_count.setter
+    def execution_count(self, count: int) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
+        run = RUN.get()
+        if run is None or run.next_count is None:
+            self._count = count
+        else:
+            run.next_count = count
+
+    def begin(self, run: Run, *, counted: bool) -> None:
+        """`run`, a cell, begins. If it is `counted`, the next one has another count."""
+        with self._counting:
+            run.execution_count = run.next_count = self._count
+            self._count += counted
+        self.runs.begin(run)
+
+    def end(self, run: Run) -> None:
+        """`run` has ended. What its code has made of the count holds for those that come."""
+        self.runs.end(run)
+        if run.next_count not in (None, run.execution_count, (run.execution_count or 0) + 1):
+            self._count = run.next_count
+
+    # ---- output
 
     def publish(
         self,
@@ -83,6 +141,27 @@ class Shell(InteractiveShell):
         self.streams.flush()
         self.context.publish(self.runs.parent, msg_type, content, metadata=metadata, buffers=buffers)
 
+    @contextmanager
+    def capture(self, **wanted: bool) -> Generator[CapturedIO]:
+        """Keep the output of the current run; `wanted` are arguments of `Capture`."""
+        capture = Capture(**wanted)
+        run = self.runs.current
+        self.streams.flush()
+        if run:
+            run.captures.append(capture)
+        try:
+            yield CapturedIO(capture.stdout, capture.stderr, capture.outputs)
+        finally:
+            self.streams.drain()
+            if run:
+                run.captures.remove(capture)
+
+    async def await_magic(self, name: str, line: str, cell: str | None = None) -> Any:
+        """What a magic that awaits becomes, see `magics.py`."""
+        return await self.awaited_magics.run(name, line, cell)
+
+    # ---- IPython's seams
+
     @default("exiter")
     def _exiter(self) -> ExitAutocall:
         return ZMQExitAutocall(self)  # `exit(True)` keeps the kernel
@@ -94,14 +173,49 @@ class Shell(InteractiveShell):
         self.history_manager = History(shell=self, parent=self)
         self.configurables.append(self.history_manager)  # pyright: ignore[reportArgumentType]
 
+    def init_environment(self) -> None:
+        if self._own_process:
+            os.environ.update(_ENVIRONMENT)
+        if self._own_process or IN_BROWSER:
+            os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
+
+    def init_magics(self) -> None:
+        super().init_magics()
+        self.register_magics(KernelMagics)
+        self.magics_manager.register_alias("ed", "edit")
+        self.magics_manager.register_lazy("store", "IPython.extensions.storemagic")
+
+    def system_piped(self, cmd: str) -> None:
+        """As IPython's, but that an interrupt ends the cell; the exit code becomes `_exit_code`."""
+        if os.name != "posix" or IN_BROWSER or cmd.rstrip().endswith("&"):
+            super().system_piped(cmd)
+            return
+        code = processes.system(self.var_expand(cmd, depth=1))
+        self.user_ns["_exit_code"] = code
+        if self.system_raise_on_error and code != 0:
+            raise CalledProcessError(code, cmd)
+
+    system = system_piped
+
+    def get_parent(self) -> dict[str, Any]:
+        """The request of the running cell, as ipykernel's shell says it."""
+        return self.kernel.get_parent()
+
+    @property
+    def parent_header(self) -> dict[str, Any]:
+        """The same."""
+        return self.kernel.get_parent()
+
     def init_virtualenv(self) -> None:
         """A kernel is started in the environment that it is meant to run in."""
 
     def showtraceback(self, exc_tuple: Any = None, *args: Any, **kwargs: Any) -> None:
-        """Show an exception up to the user's own line: how we interrupt or ask is no concern of theirs."""
+        """Show an exception without our own frames: how a cell is run, interrupted or asked is no concern of
+        its.
+        """
         value = sys.exc_info()[1] if exc_tuple is None else exc_tuple[1]
         if isinstance(value, BaseException):
-            value.__traceback__ = _without_our_end(value.__traceback__)
+            _hide_ours(value)
             exc_tuple = (type(value), value, value.__traceback__)
         super().showtraceback(exc_tuple, *args, **kwargs)
 
@@ -143,17 +257,32 @@ class Shell(InteractiveShell):
 _PACKAGE = str(Path(__file__).parents[1])
 
 
-def _without_our_end(traceback: TracebackType | None) -> TracebackType | None:
+def _hide_ours(value: BaseException | None) -> None:
+    """Take our frames out of the traceback of `value` and of those that it comes from."""
+    seen: set[int] = set()
+    while value is not None and id(value) not in seen:
+        seen.add(id(value))
+        value.__traceback__ = _without_ours(value.__traceback__)
+        value = value.__cause__ or value.__context__
+
+
+def _without_ours(traceback: TracebackType | None) -> TracebackType | None:
     entries: list[TracebackType] = []
     while traceback:
         entries.append(traceback)
         traceback = traceback.tb_next
-    while len(entries) > 1 and entries[-1].tb_frame.f_code.co_filename.startswith(_PACKAGE):
-        entries.pop()
+    if not entries:
+        return None
+    # the first one IPython takes away by itself
+    first, *rest = entries
     shortened = None
-    for entry in reversed(entries):
+    for entry in reversed([first, *(entry for entry in rest if not _is_ours(entry))]):
         shortened = TracebackType(shortened, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
     return shortened
+
+
+def _is_ours(entry: TracebackType) -> bool:
+    return entry.tb_frame.f_code.co_filename.startswith(_PACKAGE)
 
 
 _MODE_LINE = re.compile(r"%%(queue|task|thread)[ \t]*\n?$")

@@ -2,7 +2,8 @@
 
 What is gathered goes out before any other output of the same parent and before its reply, when it is
 `MAX_SIZE` large, and when it is `MAX_AGE` old: by a timer, and by a look at the clock in `write`, since a
-loop that computes may hold up the timer.
+loop that computes may hold up the timer. A process that user code forks writes to the file descriptors, which
+`descriptors.py` reads.
 
 Any thread, under the host's guard. Imports: stdlib and `protocol/`.
 """
@@ -11,14 +12,16 @@ from __future__ import annotations
 
 import codecs
 import io
+import os
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, TextIO
+from weakref import WeakSet
 
 from ..protocol.message import Message
 from ..protocol.ports import Context
-from .run import Runs
+from .run import Run, Runs
 
 MAX_AGE = 0.05
 """Seconds that text waits for more."""
@@ -35,6 +38,11 @@ class Streams:
         self._runs = runs
         self._gathered: dict[str | None, _Gathered] = {}
         self._saved: tuple[TextIO, TextIO] | None = None
+        self.forked = False
+        """Is this a process that was forked off the kernel?"""
+        self.drain: Callable[[], object] = lambda: None
+        """Takes what other writers have written by now, see `descriptors.py`."""
+        _all.add(self)
         self.stdout = OutStream(self, "stdout", sys.__stdout__)
         self.stderr = OutStream(self, "stderr", sys.__stderr__)
 
@@ -53,8 +61,15 @@ class Streams:
         self.flush_all()
 
     def write(self, name: str, text: str) -> None:
-        """Gather `text` for the current parent."""
-        parent = self._runs.parent
+        """Gather `text` for the current run, after what other writers have written."""
+        self.drain()
+        self.write_for(self._runs.current, name, text)
+
+    def write_for(self, run: Run | None, name: str, text: str) -> None:
+        """Gather `text` for `run`."""
+        if run and any(capture.write(name, text) for capture in reversed(run.captures)):
+            return
+        parent = run.request if run else None
         key = parent.msg_id if parent else None
         with self._context.guard:
             gathered = self._gathered.get(key)
@@ -67,6 +82,9 @@ class Streams:
 
     def flush(self) -> None:
         """Send what the current parent has written."""
+        if self.forked:
+            return
+        self.drain()
         parent = self._runs.parent
         if gathered := self._gathered.get(parent.msg_id if parent else None):
             with self._context.guard:
@@ -74,6 +92,7 @@ class Streams:
 
     def flush_all(self) -> None:
         """Send everything."""
+        self.drain()
         with self._context.guard:
             for gathered in list(self._gathered.values()):
                 self._send(gathered)
@@ -95,6 +114,18 @@ class Streams:
         segments = gathered.take()
         for name, pieces in segments:
             self._context.publish(gathered.parent, "stream", {"name": name, "text": "".join(pieces)})
+
+
+_all: WeakSet[Streams] = WeakSet()
+
+
+def _after_fork() -> None:
+    for streams in _all:
+        streams.forked = True
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 class _Gathered:
@@ -140,7 +171,10 @@ class OutStream(io.TextIOBase):
     def write(self, text: str, /) -> int:
         if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
-        if text:
+        if self._streams.forked and self._original:
+            self._original.write(text)
+            self._original.flush()
+        elif text:
             self._streams.write(self._stream_name, text)
         return len(text)
 

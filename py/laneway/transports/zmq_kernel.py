@@ -12,7 +12,6 @@ import contextlib
 import os
 import selectors
 import socket
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from typing import Any
 
 import zmq
 
+from .. import console
 from ..protocol.errors import RemoteProtocolError
 from ..protocol.message import Channel, Message
 from ..protocol.ports import Receiver
@@ -177,9 +177,7 @@ class ZmqKernelTransport:
         self.dropped += 1
         if type(error) not in self._complaints:
             self._complaints.add(type(error))
-            if sys.__stderr__:
-                sentence = f"laneway: {error} It was dropped; so will others be, silently."
-                print(sentence, file=sys.__stderr__)
+            console.say(f"laneway: {error} It was dropped; so will others be, silently.")
 
     def _wake(self) -> None:
         with contextlib.suppress(OSError):  # it has been told often enough, or has ended
