@@ -6,7 +6,6 @@ import json
 import stat
 import threading
 from collections.abc import Generator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -307,7 +306,7 @@ def test_close_without_start_and_with_a_client_that_does_not_read() -> None:
 def test_a_taken_port_is_a_settings_error_and_leaves_nothing() -> None:
     first = ZmqKernelTransport(Connection.new())
     before = threads_and_files()
-    taken = replace(Connection.new(), control_port=first.connection.shell_port)
+    taken = Connection.new()._replace(control_port=first.connection.shell_port)
     with pytest.raises(SettingsError, match="The control socket cannot use tcp"):
         ZmqKernelTransport(taken)
     assert threads_and_files() == before
@@ -317,11 +316,11 @@ def test_a_taken_port_is_a_settings_error_and_leaves_nothing() -> None:
 @pytest.mark.parametrize("scheme", ["hmac-sha0815", "sha256", "", "ed25519"])
 def test_an_unknown_signature_scheme_is_a_settings_error(scheme: str) -> None:
     with pytest.raises(SettingsError, match="signature scheme"):
-        ZmqKernelTransport(replace(Connection.new(), signature_scheme=scheme))
+        ZmqKernelTransport(Connection.new()._replace(signature_scheme=scheme))
 
 
 def test_ipc(tmp_path: Path) -> None:
-    with kernel(replace(Connection.new(), transport="ipc", ip=str(tmp_path / "k"))) as (transport, inbox):
+    with kernel(Connection.new()._replace(transport="ipc", ip=str(tmp_path / "k"))) as (transport, inbox):
         assert len(list(tmp_path.iterdir())) == 5
         with RawClient(transport.connection) as client:
             client.send({})
@@ -334,9 +333,9 @@ def test_encrypted_as_jupyter_client_does(tmp_path: Path) -> None:
     public, secret = zmq.curve_keypair()
     keys = {"curve_publickey": public.decode(), "curve_secretkey": secret.decode()}
     file = tmp_path / "connection.json"
-    with kernel(replace(Connection.new(), **keys)) as (transport, inbox):
+    with kernel(Connection.new()._replace(**keys)) as (transport, inbox):
         transport.connection.write(file)
-        plain = replace(transport.connection, curve_publickey=None, curve_secretkey=None)
+        plain = transport.connection._replace(curve_publickey=None, curve_secretkey=None)
         with RawClient(plain) as eavesdropper:
             eavesdropper.send({"from": "outside"})
             client = BlockingKernelClient(connection_file=str(file))

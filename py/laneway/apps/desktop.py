@@ -104,7 +104,6 @@ def _runtime_dir() -> Path:
 
 
 def _run(transport: ZmqKernelTransport, path: Path, profile: str) -> int:
-    gc.disable()  # nothing that is imported is garbage: looking for some takes a tenth of the start
     from ..hosts.threads import DEADLINE, ThreadHost
     from ..interpreter.ipython import IPythonInterpreter, Settings
 
@@ -112,8 +111,7 @@ def _run(transport: ZmqKernelTransport, path: Path, profile: str) -> int:
     gc.enable()
     settings = Settings(own_process=True, profile=profile, connection_file=path)
     host = ThreadHost(IPythonInterpreter(settings), overdue=_exit)
-    if not sys.flags.safe_path:
-        sys.path.insert(0, "")
+    _add_current_folder()
     terminated = False
 
     def terminate(_signum: int, _frame: FrameType | None) -> None:
@@ -129,6 +127,16 @@ def _run(transport: ZmqKernelTransport, path: Path, profile: str) -> int:
     timer.daemon = True
     timer.start()
     return 128 + signal.SIGTERM if terminated else 0
+
+
+def _add_current_folder() -> None:
+    """Before installed packages and after the standard library, as IPython does: modules that lie beside a
+    notebook can be imported, and none replaces one of Python's.
+    """
+    if "" in sys.path or sys.flags.safe_path:
+        return
+    installed = (i for i, path in enumerate(sys.path) if path.endswith(("site-packages", "dist-packages")))
+    sys.path.insert(next(installed, 0), "")
 
 
 def _exit() -> None:

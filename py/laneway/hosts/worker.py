@@ -4,7 +4,8 @@ It drives each job's coroutine itself, step by step, and so knows at every momen
 the thread's stack. That is how it can interrupt in either state: code on the stack gets a KeyboardInterrupt
 where it is, code that awaits gets one at its `await`.
 
-`run` is the thread's own; the rest may be called from any. Imports: stdlib, anyio, `protocol/`.
+`run` is the thread's own; the rest may be called from any. Imports: stdlib and `protocol/` (anyio
+alone would be a tenth of a kernel's start).
 """
 
 from __future__ import annotations
@@ -23,9 +24,6 @@ from math import inf
 from pathlib import Path
 from types import FrameType
 from typing import Any
-
-import anyio
-from anyio.abc import TaskGroup
 
 from ..protocol.lanes import Job
 from ..protocol.message import Content, as_error, error_content
@@ -56,7 +54,7 @@ class Worker:
         self._thread = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._early: list[Callable[[], object]] = []
-        self._tasks: TaskGroup | None = None
+        self._tasks: asyncio.TaskGroup | None = None
         self._stopped: asyncio.Event | None = None
         self._steps: dict[Job, _Steps] = {}
         self._stepping: Job | None = None
@@ -69,16 +67,17 @@ class Worker:
     async def run(self) -> None:
         """Serve on this thread until `stop`; jobs that still run then are cancelled."""
         self._stopped = asyncio.Event()
-        async with anyio.create_task_group() as self._tasks:
+        async with asyncio.TaskGroup() as self._tasks:
             with self._guard:
                 self._thread = threading.get_ident()
                 self._loop = asyncio.get_running_loop()
                 for call in self._early:
                     self._loop.call_soon(call)
             await self._stopped.wait()
-            self._tasks.cancel_scope.cancel()
-        for job in list(self._steps):  # started too late to have begun
-            self._end(job, error_content("KernelError", "The kernel ended before this could run."))
+            for steps in self._steps.values():
+                steps.cancel()
+        for job in list(self._steps):
+            self._end_unbegun(job)
 
     def run_in_thread(self, name: str) -> threading.Thread:
         """Start a daemon thread that runs this worker."""
@@ -182,14 +181,21 @@ class Worker:
     # ---- on the loop
 
     def _start(self, job: Job) -> None:
-        assert self._tasks is not None
-        self._tasks.start_soon(self._run_job, job)
+        assert self._tasks
+        assert self._stopped
+        if self._stopped.is_set():
+            self._end_unbegun(job)
+        else:
+            self._tasks.create_task(self._run_job(job))
+
+    def _end_unbegun(self, job: Job) -> None:
+        self._end(job, error_content("KernelError", "The kernel ended before this could run."))
 
     async def _run_job(self, job: Job) -> None:
         reply: Content | None = None
         try:
             reply = await self._steps[job]
-        except anyio.get_cancelled_exc_class() as error:
+        except asyncio.CancelledError as error:
             reply = as_error(error)
             raise
         except (
@@ -217,13 +223,13 @@ def _in_user_code(frame: FrameType | None) -> bool:
     while frame and frame.f_code is not asyncio.Handle._run.__code__:  # pyright: ignore
         called.append(frame.f_code.co_filename)
         frame = frame.f_back
-    while called and called[-1].startswith(_LIBRARIES):
+    while called and called[-1].startswith(_ASYNCIO):
         called.pop()
     return frame is not None and bool(called) and not called[-1].startswith(_OURS)
 
 
 _OURS = str(Path(__file__).parents[1])
-_LIBRARIES = (str(Path(asyncio.__file__).parent), str(Path(anyio.__file__).parent))
+_ASYNCIO = str(Path(asyncio.__file__).parent)
 
 
 # A worker and its jobs' steps are one thing in two parts.
@@ -244,6 +250,11 @@ class _Steps(Awaitable[Any]):
             return False
         self._interrupted = True
         return self._task.cancel()
+
+    def cancel(self) -> None:
+        """Cancel it, if it has begun."""
+        if self._task:
+            self._task.cancel()
 
     def __await__(self) -> Generator[Any, Any, Any]:
         worker, job = self._worker, self._job

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from IPython.core.completer import rectify_completions
 from IPython.utils.tokenutil import token_at_cursor
 
 from ..protocol.errors import RemoteProtocolError
 from ..protocol.message import Content
+from .completion import completions
 from .shell import ZMQInteractiveShell
 
 
@@ -19,11 +19,11 @@ def complete(shell: ZMQInteractiveShell, content: Content) -> Content:
     """complete_reply. Offsets are in code points (messaging spec, "cursor_pos unicode note")."""
     code = content["code"]
     position = _position(content)
-    completions = list(rectify_completions(code, shell.Completer.completions(code, position)))
-    start, end = (completions[0].start, completions[0].end) if completions else (position, position)
+    found = completions(shell, code, position)
+    start, end = (found[0].start, found[0].end) if found else (position, position)
     return {
         "status": "ok",
-        "matches": [completion.text for completion in completions],
+        "matches": [completion.text for completion in found],
         "cursor_start": start,
         "cursor_end": end,
         "metadata": {
@@ -35,7 +35,7 @@ def complete(shell: ZMQInteractiveShell, content: Content) -> Content:
                     "type": completion.type or "<unknown>",
                     "signature": completion.signature,
                 }
-                for completion in completions
+                for completion in found
             ]
         },
     }

@@ -11,9 +11,8 @@ import os
 import sys
 import warnings
 from collections.abc import Awaitable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from comm.base_comm import CommManager
 from IPython.core.completer import ProvisionalCompleterWarning
@@ -43,8 +42,7 @@ EXIT_DELAY = 0.1
 """Seconds after the cell that says `exit` that the kernel ends by itself."""
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """What an application knows and IPython does not."""
 
     own_process: bool = False

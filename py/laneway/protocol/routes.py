@@ -16,9 +16,9 @@ Pure data: stdlib only. Source: Jupyter messaging spec 5.5 and JEP 91 (subshells
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from .message import Channel
 
@@ -33,15 +33,14 @@ class Family(StrEnum):
     INFORMATION = "information"
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(NamedTuple):
     """Where one kind of request goes and what its content must look like (field name -> JSON type)."""
 
     family: Family
     serial: bool = True
     replies: bool = True
-    required: dict[str, type] = field(default_factory=dict[str, type])
-    optional: dict[str, type] = field(default_factory=dict[str, type])
+    required: Mapping[str, type] = {}
+    optional: Mapping[str, type] = {}
 
     def problem(self, msg_type: str, content: Any) -> str | None:
         """What is wrong with `content`, as a sentence, or None."""

@@ -9,17 +9,15 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import zmq
 
 from ..protocol.errors import SettingsError
 
 
-@dataclass(frozen=True, slots=True)
-class Connection:
+class Connection(NamedTuple):
     """The contents of a connection file. A port of 0 is to be chosen by the kernel."""
 
     shell_port: int = 0
@@ -66,7 +64,7 @@ class Connection:
         for name in (*_PORTS, "key"):
             if name not in info:
                 raise SettingsError(f"It lacks the field {name!r}.")
-        known = {field.name: info[field.name] for field in fields(cls) if field.name in info}
+        known = {name: info[name] for name in cls._fields if name in info}
         for name, value in known.items():
             if name in _PORTS:
                 # in an ipc address the port is any number
@@ -92,7 +90,7 @@ class Connection:
         """
         try:
             others: dict[str, Any] = json.loads(path.read_bytes()) if path.exists() else {}
-            mine = {name: value for name, value in asdict(self).items() if value is not None}
+            mine = {name: value for name, value in self._asdict().items() if value is not None}
             new = path.with_name(f"{path.name}.{os.getpid()}")
             descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             with os.fdopen(descriptor, "w") as file:
@@ -126,14 +124,14 @@ class Connection:
                 socket.curve_secretkey = self.curve_secretkey.encode()
                 socket.curve_server = True
             if self.transport == "ipc" and getattr(self, f"{name}_port") == 0:
-                bound = replace(self, **{f"{name}_port": self._free_number()})
+                bound = self._replace(**{f"{name}_port": self._free_number()})
             socket.bind(bound.url(name))
         except (zmq.ZMQError, ValueError) as error:
             raise SettingsError(f"The {name} socket cannot use {bound.url(name)}: {error}.") from None
         if self.transport == "tcp":
             endpoint = str(socket.get_string(zmq.LAST_ENDPOINT))
             port = int(endpoint.rstrip("\0").rpartition(":")[2])
-            bound = replace(self, **{f"{name}_port": port})
+            bound = self._replace(**{f"{name}_port": port})
         return bound
 
     def connect(self, name: str, socket: zmq.Socket[bytes]) -> None:
