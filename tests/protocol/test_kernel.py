@@ -306,7 +306,7 @@ def wrong_contents(route: Route) -> list[Any]:
     good = {name: kind() for name, kind in route.required.items()}
     wrong: list[Any] = [None, [], "text", 5]
     wrong += [{key: value for key, value in good.items() if key != name} for name in good]
-    wrong += [{**good, name: _WRONG[kind]} for name, kind in (route.required | route.optional).items()]
+    wrong += [{**good, name: _WRONG[kind]} for name, kind in ({**route.required, **route.optional}).items()]
     return wrong
 
 

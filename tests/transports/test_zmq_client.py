@@ -6,7 +6,6 @@ import asyncio
 import threading
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import replace
 
 import pytest
 import zmq
@@ -267,7 +266,7 @@ async def test_close_while_it_waits_for_a_kernel() -> None:
 
 
 async def test_an_address_that_is_none_is_a_settings_error() -> None:
-    client = Client(replace(Connection.new(), ip="no such host", shell_port=1))
+    client = Client(Connection.new()._replace(ip="no such host", shell_port=1))
     with pytest.raises(SettingsError, match="socket cannot use tcp"):
         await client.begin()
     await client.close()
@@ -276,7 +275,7 @@ async def test_an_address_that_is_none_is_a_settings_error() -> None:
 async def test_encrypted() -> None:
     public, secret = zmq.curve_keypair()
     keys = {"curve_publickey": public.decode(), "curve_secretkey": secret.decode()}
-    with welcoming_kernel(replace(Connection.new(), **keys)) as (transport, _inbox):
+    with welcoming_kernel(Connection.new()._replace(**keys)) as (transport, _inbox):
         async with connected(transport.connection) as client:
             client.send(request(1))
             assert (await client.next(Channel.SHELL)).parent_id == "1"

@@ -11,6 +11,7 @@ Which thread a job runs on is decided in `_worker`, and nowhere else. Imports: s
 
 from __future__ import annotations
 
+import os
 import queue
 import signal
 import sys
@@ -51,6 +52,7 @@ class ThreadHost(Host):
         own = {"input": True, "answers_while_blocking": True, "interrupts_blocking": _in_main_thread()}
         super().__init__(interpreter, capabilities={**own, **(capabilities or {})})
         self._overdue = overdue
+        self._process = os.getpid()
         self._workers: dict[str, tuple[Worker, threading.Thread]] = {}
         self._watchdog: threading.Timer | None = None
 
@@ -87,6 +89,8 @@ class ThreadHost(Host):
         self._main.on_signal(None, self.stop)
 
     def _on_sigint(self, _signum: int, frame: FrameType | None) -> None:
+        if os.getpid() != self._process:
+            raise KeyboardInterrupt  # in a process that user code has forked off
         self._main.on_signal(frame, self.interrupt)
 
     def call_later(self, delay: float, call: Callable[[], object]) -> None:

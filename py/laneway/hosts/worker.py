@@ -13,15 +13,10 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import inspect
-import os
-import signal
 import sys
 import threading
-import time
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextvars import Context
-from math import inf
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -29,9 +24,7 @@ from ..protocol.lanes import Job
 from ..protocol.message import Content, as_error, error_content
 from . import fair
 from .guard import Guard
-
-_SIGNAL_DELAY = 1.0
-"""Seconds within which a signal that we have sent to ourselves arrives."""
+from .signals import OwnSignal, in_user_code
 
 
 class Worker:
@@ -59,8 +52,8 @@ class Worker:
         self._steps: dict[Job, _Steps] = {}
         self._stepping: Job | None = None
         self._wanted: set[Job] = set()  # jobs that are to be interrupted and have not been yet
-        self._signalled = -inf  # when we have sent SIGINT to ourselves
         self._lock = threading.RLock()  # around what an interrupt from another thread, or a signal, looks at
+        self._signal = OwnSignal(self._lock)
 
     # ---- its life
 
@@ -145,13 +138,11 @@ class Worker:
         """
 
         def act() -> None:
-            # a program that the cell waits for, or C code, may have swallowed it
-            ours = time.monotonic() - self._signalled < _SIGNAL_DELAY
-            self._signalled = -inf
+            ours = self._signal.taken()
             if not ours:
                 interrupt()
             self._interrupt_here()
-            if not ours and self._stepping is None and _in_user_code(frame):
+            if not ours and self._stepping is None and in_user_code(frame):
                 raise KeyboardInterrupt
 
         if not self._guard.postpone(threading.get_ident(), act):
@@ -159,13 +150,7 @@ class Worker:
 
     def _interrupt_thread(self, job: Job) -> None:
         if self._thread == threading.main_thread().ident and sys.platform != "win32":
-            self._signalled = time.monotonic()
-            # this ends blocking system calls, too, and programs that the cell waits for, where they are ours
-            # alone
-            if os.getpgrp() == os.getpid():
-                os.killpg(0, signal.SIGINT)
-            else:
-                signal.pthread_kill(self._thread, signal.SIGINT)
+            self._signal.insist(lambda: self._stepping is job and job in self._wanted)
         elif not self._guard.postpone(self._thread, self._interrupt_here):
             self._wanted.discard(job)
             ctypes.pythonapi.PyThreadState_SetAsyncExc(
@@ -215,21 +200,6 @@ class Worker:
         for job in list(self._wanted):
             if job is not self._stepping and self._steps[job].interrupt():
                 self._wanted.discard(job)
-
-
-def _in_user_code(frame: FrameType | None) -> bool:
-    """Was the event loop in a task or callback that is neither asyncio's nor ours?"""
-    called: list[str] = []
-    while frame and frame.f_code is not asyncio.Handle._run.__code__:  # pyright: ignore
-        called.append(frame.f_code.co_filename)
-        frame = frame.f_back
-    while called and called[-1].startswith(_ASYNCIO):
-        called.pop()
-    return frame is not None and bool(called) and not called[-1].startswith(_OURS)
-
-
-_OURS = str(Path(__file__).parents[1])
-_ASYNCIO = str(Path(asyncio.__file__).parent)
 
 
 # A worker and its jobs' steps are one thing in two parts.

@@ -68,13 +68,20 @@ class History(HistoryManager):
             return self.session_number
 
     def store_inputs(self, line_num: int, source: str, source_raw: str | None = None) -> None:
-        """A lone surrogate, which SQLite cannot store, would keep every later cell from being stored."""
-        super().store_inputs(line_num, _storable(source), source_raw and _storable(source_raw))
+        """Store a cell. As with `Out`, only the latest have a name (`_i7`) of their own; `In` has all."""
+        raw = _storable(source if source_raw is None else source_raw)
+        super().store_inputs(line_num, _storable(source), raw)
+        if self.shell is not None and (kept := self.shell.cache_size):
+            for names in (self.shell.user_ns, self.shell.user_ns_hidden):
+                names.pop(f"_i{line_num - kept}", None)
 
 
 def _storable(text: str) -> str:
+    """Without lone surrogates, which SQLite cannot store: every later cell would not be stored either. Cells
+    that are the same are kept once.
+    """
     try:
         text.encode()
     except UnicodeEncodeError:
-        return text.encode(errors="backslashreplace").decode()
-    return text
+        text = text.encode(errors="backslashreplace").decode()
+    return sys.intern(text.rstrip("\n"))

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any
 
 from IPython.core.autocall import ExitAutocall, ZMQExitAutocall
+from IPython.core.compilerop import CachingCompiler, code_name
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.payload import PayloadManager
 from IPython.utils.capture import CapturedIO
@@ -68,9 +69,17 @@ _ENVIRONMENT = {
 """As in ipykernel: programs that a cell starts have colours, and no pager that waits for a key."""
 
 
+class Compiler(CachingCompiler):
+    """Keeps the source of cells that are the same once, so that a cell run for ever needs no more memory."""
+
+    def get_code_name(self, raw_code: str, transformed_code: str, number: int) -> str:
+        return code_name(transformed_code)
+
+
 class ZMQInteractiveShell(InteractiveShell):
     """One shell per kernel. Many programs know by this name of the class that they run in a kernel."""
 
+    compiler_class = Type(Compiler)
     displayhook_class = Type(LanewayDisplayHook)
     display_pub_class = Type(LanewayDisplayPublisher)
     payload_manager = Instance(PayloadManager)
