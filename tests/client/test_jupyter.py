@@ -15,6 +15,10 @@ from typing import Any, cast
 
 import nbformat
 import pytest
+import zmq
+import zmq.asyncio
+from jupyter_client.asynchronous.client import AsyncKernelClient
+from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.session import Session
 from nbclient import NotebookClient
 
@@ -77,6 +81,15 @@ async def test_sixty_interactive_four_at_a_time(kernel: str) -> None:
             return reply["content"]["status"], text
 
         assert await asyncio.gather(*map(one, range(60))) == [("ok", f"<{i}>\n") for i in range(60)]
+
+
+async def test_nothing_of_jupyter_client_is_patched() -> None:
+    async with started() as (_, kc):
+        await kc.execute("1", reply=True)
+    for theirs in (Session, AsyncKernelClient, AsyncKernelManager, zmq.Socket, zmq.asyncio.Socket):
+        for name, value in vars(theirs).items():
+            module = getattr(value, "__module__", None) or "none"
+            assert not module.startswith("laneway"), f"{theirs.__name__}.{name}"
 
 
 async def test_a_thousand_outstanding() -> None:
