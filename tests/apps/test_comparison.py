@@ -45,33 +45,34 @@ PATIENCE = 10
 
 DIFFERENCES: Mapping[str, Sequence[str]] = {
     "the right line, and all that IPython shows: files that ipykernel names its cells for are not there": [
-        "concurrency: timeout",
+        "asyncio: timeout",
         "errors: chained",
         "errors: during handling",
         "errors: recursion",
-        "errors: in a decorator and a lambda",
-        "errors: verbose",
+        "errors_kinds: in a decorator and a lambda",
+        "errors_modes: verbose",
         "widgets: error in output",
     ],
     "a reply counts as its execute_input does, also where the cell is not stored": [
-        "concurrency: events are silent",
+        "threads: events are silent",
         "output: silent",
         "output: not stored",
     ],
     "output belongs to the cell that caused it: here to the one that started the thread, or the timer": [
-        "concurrency: call_later that raises",
-        "concurrency: thread of an earlier cell",
-        "concurrency: lets it print",
+        "asyncio: call_later that raises",
+        "threads: thread of an earlier cell",
+        "threads: lets it print",
     ],
     "magics of code that awaits work": [
-        "magics: time and await",
-        "magics: time and await on a line",
-        "magics: timeit and await",
-        "magics: capture and await",
-        "magics: captured after await",
+        "magics_time: time and await",
+        "magics_time: time and await on a line",
+        "magics_time: timeit and await",
+        "magics_time: capture and await",
+        "magics_time: captured after await",
     ],
-    "ipykernel tries to run the notebook's cells on the running loop, and warns about itself": [
-        "magics: run a notebook",
+    "the kernel's own magics have a documentation of their own": [
+        "magics_cells: magic",
+        "magics_cells: quickref",
     ],
     "breakpoint() is IPython's debugger; ipykernel's does nothing unless a front end debugs": [
         "input: breakpoint",
@@ -295,6 +296,7 @@ class Without:
             (r"(?<![;\d.\[])\d[\d.e+]* ?([nµμmu]?s|min|it/s|s/it)\b", "TIME"),
             (r"\d+:\d\d(:[\d.]+)?", "TIME"),
             (r"when=[\d.]+", "when=TIME"),
+            (r"skipping \d+ hidden", "skipping some hidden"),
         ]
 
     def __call__(self, text: str) -> str:
