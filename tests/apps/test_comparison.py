@@ -78,6 +78,7 @@ DIFFERENCES: Mapping[str, Sequence[str]] = {
         "input: breakpoint",
         "input: quit in pdb",
     ],
+    "a session has its number in the history, the present one too": ["requests: range"],
     "getpass() asks as Python's own does": ["input: getpass"],
     "the error says what is missing, and shows the user's code only": [
         "input: without stdin",

@@ -1,14 +1,18 @@
-"""SIGINT that we send to the process's main thread, and how it is told from one that somebody else sends.
+"""SIGINT on the process's main thread: sent by us to interrupt a job there, or by somebody else.
 
 A signal ends blocking system calls of the main thread, and where this process leads its group (as Jupyter
-starts it), the programs that a cell waits for. Stdlib only.
+starts it), the programs that a cell waits for. But one that comes just before a system call does not end it:
+CPython only notes it then. So what has been noted and not been handled is sent again. Stdlib only.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import select
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -17,7 +21,7 @@ from pathlib import Path
 from types import FrameType
 
 _INTERVAL = 0.01
-"""Seconds after which a signal that had no effect is sent again."""
+"""Seconds after which a signal that had no effect is sent again; each time they double."""
 
 _ECHO = 0.005
 """Seconds within which one that was sent a moment too late arrives."""
@@ -26,45 +30,113 @@ _OURS = str(Path(__file__).parents[1])
 _ASYNCIO = str(Path(asyncio.__file__).parent)
 
 
-class OwnSignal:
-    """The signal of one worker, which runs on the main thread. `lock` is around what both sides look at."""
+Handler = Callable[[int, "FrameType | None"], object]
+"""What Python calls on a signal, with its number and where the main thread is."""
+
+
+class MainSignal:
+    """SIGINT for a worker on the main thread. `lock` is the worker's, re-entrant."""
 
     def __init__(self, lock: threading.RLock) -> None:
         self._lock = lock
-        self._pending = False
+        self._own = False  # on its way, and sent by us
         self._sent = -inf
+        self._noted = False  # by CPython, and not handled yet
+        self._reader = -1
+        self._handler: Handler | None = None
+
+    # ---- from any thread
 
     def insist(self, wanted: Callable[[], bool]) -> None:
-        """Send it, and again as long as it is `wanted`: one that comes just before a system call does not end
-        it, and `os.system` ignores it.
-        """
+        """Send it, and again as long as it is `wanted`: `os.system` ignores it, and ends its program only."""
         self._send()
 
         def repeat() -> None:
+            pause = _INTERVAL
             while True:
-                time.sleep(_INTERVAL)
+                time.sleep(pause)
+                pause = min(2 * pause, 1)
                 with self._lock:
                     if not wanted():
-                        self._pending = False
+                        self._own = False
                         return
                     self._send()
 
         threading.Thread(target=repeat, name="laneway interrupt", daemon=True).start()
 
-    def taken(self) -> bool:
-        """A signal has come: is it ours?"""
-        with self._lock:
-            ours = self._pending or time.monotonic() - self._sent < _ECHO
-            self._pending = False
-            return ours
-
     def _send(self) -> None:
-        self._pending = True
+        self._own = True
         self._sent = time.monotonic()
         if os.getpgrp() == os.getpid():
             os.killpg(0, signal.SIGINT)
         else:
-            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            _nudge()
+
+    # ---- on the main thread
+
+    def install(self, handler: Handler) -> Callable[[], None]:
+        """Make `handler` that of SIGINT, and watch what CPython notes; returns what undoes that."""
+        previous_handler = signal.signal(signal.SIGINT, handler)
+        if sys.platform == "win32":
+            return lambda: signal.signal(signal.SIGINT, previous_handler)
+        self._handler = handler
+        self._reader, writer = os.pipe()
+        os.set_blocking(self._reader, False)
+        os.set_blocking(writer, False)
+        stop, stopper = os.pipe()
+        previous = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        thread = threading.Thread(target=self._watch, args=(stop,), name="laneway signals", daemon=True)
+        thread.start()
+
+        def uninstall() -> None:
+            signal.set_wakeup_fd(previous)
+            signal.signal(signal.SIGINT, previous_handler)
+            os.close(stopper)
+            thread.join()
+            for descriptor in (self._reader, writer, stop):
+                os.close(descriptor)
+            self._reader = -1
+
+        return uninstall
+
+    def taken(self) -> bool:
+        """To be called by the handler. Is it ours?"""
+        with self._lock:
+            self._read()
+            self._noted = False
+            ours = self._own or time.monotonic() - self._sent < _ECHO
+            self._own = False
+            return ours
+
+    # ---- the watching thread
+
+    def _watch(self, stop: int) -> None:
+        poll = select.poll()
+        poll.register(self._reader, select.POLLIN)
+        poll.register(stop)
+        pause = _INTERVAL
+        while not any(ready == stop for ready, _ in poll.poll()):
+            with self._lock:
+                self._noted = signal.SIGINT in self._read() or self._noted
+            time.sleep(pause)
+            with self._lock:
+                if self._noted and signal.getsignal(signal.SIGINT) is self._handler:
+                    pause = min(2 * pause, 1)
+                    _nudge()  # which is noted, too
+                else:
+                    self._noted = False
+                    pause = _INTERVAL
+
+    def _read(self) -> bytes:
+        """The signals noted since the last time: those of the process, not only SIGINT."""
+        with contextlib.suppress(BlockingIOError):
+            if self._reader >= 0:
+                return os.read(self._reader, 4096)
+        return b""
+
+
+def _nudge() -> None:
+    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
 
 def in_user_code(frame: FrameType | None) -> bool:

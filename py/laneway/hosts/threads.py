@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import os
 import queue
-import signal
 import sys
 import threading
 from collections.abc import Callable, Mapping
@@ -66,9 +65,7 @@ class ThreadHost(Host):
         Meanwhile Python's threads take turns more often, see `fair.py`, and on the process's main thread
         SIGINT is ours: it interrupts the cell that runs.
         """
-        previous = None
-        if _in_main_thread():
-            previous = signal.signal(signal.SIGINT, self._on_sigint)
+        uninstall = self._main.signal.install(self._on_sigint) if _in_main_thread() else None
         interval = sys.getswitchinterval()
         sys.setswitchinterval(min(interval, fair.SWITCH_INTERVAL))
         try:
@@ -81,8 +78,8 @@ class ThreadHost(Host):
                 thread.join(DEADLINE)
             if self._watchdog:
                 self._watchdog.cancel()
-            if _in_main_thread():
-                signal.signal(signal.SIGINT, previous)
+            if uninstall:
+                uninstall()
 
     def terminate(self) -> None:
         """Stop. To be called from the handler of a signal."""

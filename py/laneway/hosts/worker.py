@@ -24,7 +24,7 @@ from ..protocol.lanes import Job
 from ..protocol.message import Content, as_error, error_content
 from . import fair
 from .guard import Guard
-from .signals import OwnSignal, in_user_code
+from .signals import MainSignal, in_user_code
 
 
 class Worker:
@@ -53,7 +53,8 @@ class Worker:
         self._stepping: Job | None = None
         self._wanted: set[Job] = set()  # jobs that are to be interrupted and have not been yet
         self._lock = threading.RLock()  # around what an interrupt from another thread, or a signal, looks at
-        self._signal = OwnSignal(self._lock)
+        self.signal = MainSignal(self._lock)
+        """For the one on the main thread."""
 
     # ---- its life
 
@@ -138,7 +139,7 @@ class Worker:
         """
 
         def act() -> None:
-            ours = self._signal.taken()
+            ours = self.signal.taken()
             if not ours:
                 interrupt()
             self._interrupt_here()
@@ -150,7 +151,7 @@ class Worker:
 
     def _interrupt_thread(self, job: Job) -> None:
         if self._thread == threading.main_thread().ident and sys.platform != "win32":
-            self._signal.insist(lambda: self._stepping is job and job in self._wanted)
+            self.signal.insist(lambda: self._stepping is job and job in self._wanted)
         elif not self._guard.postpone(self._thread, self._interrupt_here):
             self._wanted.discard(job)
             ctypes.pythonapi.PyThreadState_SetAsyncExc(

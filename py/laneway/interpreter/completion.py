@@ -30,6 +30,12 @@ _IMPORT = re.compile(r"^\s*from\s+(?P<module>[\w.]+)\s+import\s+[\w, ]*$")
 _IN_IMPORT = re.compile(r"^\s*(?:import|from)\b")
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda, ast.comprehension)
 
+_STATEMENTS = frozenset(keyword.kwlist) - {
+    *("False", "None", "True", "and", "as", "async", "await", "else", "for", "from"),
+    *("if", "in", "is", "lambda", "not", "or", "yield"),
+}
+"""Keywords that begin a statement, and are nothing inside one."""
+
 Bindings = dict[str, "str | None"]
 """What a cell binds: name -> the module that an import gives it; None where it may be anything."""
 
@@ -39,6 +45,8 @@ def completions(shell: ZMQInteractiveShell, code: str, position: int) -> list[Co
     found = _from_objects(shell, code, position)
     if found is None:
         found = shell.Completer.completions(code, position)
+    else:
+        found = sorted(found, key=lambda completion: completion.text.startswith("%"))
     return list(rectify_completions(code, found))
 
 
@@ -96,7 +104,13 @@ def _of_name(
         for name in bindings
         if name.startswith(prefix) and name not in known
     )
-    return (_with_kind_of_name(completion, shell.user_ns) for completion in (*found, *own))
+    before = code[:start].rpartition("\n")[2].strip()
+    unfit = _STATEMENTS if before and not before.endswith((":", ";")) else ()
+    return (
+        _with_kind_of_name(completion, shell.user_ns)
+        for completion in (*found, *own)
+        if completion.text not in unfit
+    )
 
 
 def _without_jedi(shell: ZMQInteractiveShell, code: str, position: int) -> Iterator[Completion]:

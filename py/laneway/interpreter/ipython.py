@@ -7,6 +7,7 @@ lane; the rest is `introspection.py`, on any thread.
 from __future__ import annotations
 
 import atexit
+import importlib
 import os
 import sys
 import warnings
@@ -148,10 +149,11 @@ class Session:
             streams,
             Stdin(context, runs, streams),
             comms,
-            Threads(runs),
-            StandIns(*self._stand_ins()),
+            Threads(),
             Debugger(),
         ]
+        if settings.own_process or IN_BROWSER:
+            self._installed.append(self._stand_ins())
         if settings.own_process and os.name == "posix":
             self._installed.append(Descriptors(context, runs, streams))
         for part in self._installed:
@@ -179,10 +181,16 @@ class Session:
 
         return IPKernelApp.instance(self._shell)
 
-    def _stand_ins(self) -> tuple[dict[str, Names], dict[str, Names]]:
-        """Names that packages look for in ipykernel's modules: those that are ours in any case, and those
-        that are there where it is not installed.
-        """
+    def _stand_ins(self) -> StandIns:
+        """Names that packages look for in ipykernel's modules."""
+
+        def package() -> dict[str, Any]:
+            return {"__version__": "7.0.0", "version_info": (7, 0, 0), "__getattr__": attribute}
+
+        def attribute(name: str) -> Any:
+            if name.startswith("__"):
+                raise AttributeError(name)
+            return getattr(importlib.import_module("ipykernel.connect"), name)
 
         def comm() -> dict[str, Any]:
             return {
@@ -204,6 +212,7 @@ class Session:
             return {"get_connection_file": get_connection_file}
 
         always: dict[str, Names] = {
+            "ipykernel": package,
             "ipykernel.comm": comm,
             "ipykernel.comm.comm": comm,
             "ipykernel.comm.manager": comm,
@@ -213,11 +222,7 @@ class Session:
             "ipykernel.zmqshell": lambda: {"ZMQInteractiveShell": ZMQInteractiveShell},
             "ipykernel.iostream": lambda: {"OutStream": OutStream},
         }
-        otherwise: dict[str, Names] = {
-            "ipykernel": lambda: {"__version__": "7.0.0", "version_info": (7, 0, 0), **connect()},
-            "ipykernel.connect": connect,
-        }
-        return always, otherwise
+        return StandIns("ipykernel", always, {"ipykernel.connect": connect}, ["ipykernel.zmqshell"])
 
     def handle(self, request: Message) -> Content | Awaitable[Content] | None:
         """Serve one request."""
@@ -260,7 +265,8 @@ class Session:
         try:
             failure = await self._run_cell(code, silent, store_history, run.request.metadata.get("cellId"))
         except BaseException as error:  # an interrupt that came between IPython's own lines
-            shell.showtraceback((type(error), error, error.__traceback__))
+            if run.error is None:  # else IPython stumbled over the error that it has shown
+                shell.showtraceback((type(error), error, error.__traceback__))
             failure = error
         reply: Content
         if failure is None:

@@ -10,10 +10,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextvars import ContextVar
+from contextvars import Context, ContextVar
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from ..protocol.message import Content, Message
 from .capture import Capture
@@ -39,12 +39,14 @@ class Run:
 RUN: ContextVar[Run | None] = ContextVar("laneway_run", default=None)
 
 
+_STARTED_BY = "_laneway_run"
+"""An attribute of threads."""
+
+
 class Runs:
     """The runs of one interpreter."""
 
     def __init__(self) -> None:
-        self.threads: WeakKeyDictionary[threading.Thread, Run] = WeakKeyDictionary()
-        """Threads without a context, and the runs that have started them."""
         self._going: list[Run] = []
         self._last: Run | None = None
 
@@ -67,14 +69,9 @@ class Runs:
         return going[-1] if going else self._last
 
     @property
-    def known(self) -> Run | None:
-        """The run that the calling code belongs to for certain."""
-        return RUN.get() or self.threads.get(threading.current_thread())
-
-    @property
     def current(self) -> Run | None:
         """The run that the calling code belongs to."""
-        return self.known or self.foreground
+        return RUN.get() or getattr(threading.current_thread(), _STARTED_BY, None) or self.foreground
 
     @property
     def parent(self) -> Message | None:
@@ -91,24 +88,25 @@ class Threads:
     a thread (`to_thread`) carries its context already.
     """
 
-    def __init__(self, runs: Runs) -> None:
-        self._runs = runs
+    def __init__(self) -> None:
         self._saved = threading.Thread.start, ThreadPoolExecutor.submit
 
     def install(self) -> None:
         """Put ours in place."""
-        runs = self._runs
         start, submit = self._saved = threading.Thread.start, ThreadPoolExecutor.submit
 
         def start_in_run(self: threading.Thread) -> None:
-            if run := runs.known:
-                runs.threads[self] = run
+            if run := RUN.get():
+                context = Context()
+                context.run(RUN.set, run)
+                self.run = partial(context.run, self.run)  # which leaves no trace in a traceback
+                setattr(self, _STARTED_BY, run)  # for what comes after `run`: `threading.excepthook`
             start(self)
 
         def submit_in_run(
             pool: ThreadPoolExecutor, fn: Callable[..., Any], /, *args: Any, **kwargs: Any
         ) -> Future[Any]:
-            run = runs.known
+            run = RUN.get()
             if run is None:
                 return submit(pool, fn, *args, **kwargs)
             return submit(pool, _call_in, run, fn, *args, **kwargs)

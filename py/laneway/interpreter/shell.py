@@ -192,7 +192,7 @@ class ZMQInteractiveShell(InteractiveShell):
         super().init_magics()
         self.register_magics(KernelMagics)
         self.magics_manager.register_alias("ed", "edit")
-        self.magics_manager.register_lazy("store", "IPython.extensions.storemagic")
+        self.magics_manager.register_lazy("store", "IPython.extensions.storemagic", "line")
 
     def system_piped(self, cmd: str) -> None:
         """As IPython's, but that an interrupt ends the cell; the exit code becomes `_exit_code`."""
