@@ -702,7 +702,7 @@ async def check_deleting_a_subshell_ends_its_cells(kc: Client) -> None:
     assert (await soon(queued)).status == "aborted"
 
 
-@needs("answers_while_blocking")
+@needs("runs_while_sleeping")
 async def check_subshells_run_in_parallel(kc: Client) -> None:
     subshell = await soon(kc.create_subshell())
     main = kc.execute("import threading\nmeet = threading.Event()\nprint('ready')\nmeet.wait(60)")
@@ -714,7 +714,7 @@ async def check_subshells_run_in_parallel(kc: Client) -> None:
     await soon(kc.delete_subshell(subshell))
 
 
-@needs("answers_while_blocking")
+@needs("answers_while_blocking", "runs_while_computing")
 async def check_answers_while_a_subshell_computes(kc: Client) -> None:
     subshell = await soon(kc.create_subshell())
     spinning = kc.execute("print('ready')\nwhile True: pass", subshell=subshell)

@@ -64,9 +64,12 @@ _BRIDGE = """async ([indexURL, packages]) => {
 
 
 class ChromiumTransport:
-    """Opens a page and starts a kernel in it; closing it closes the page."""
+    """Opens a page and starts a kernel in it; closing it closes the page. `isolated`: whether the page is
+    cross-origin isolated, and so shares memory with the kernel's worker.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, *, isolated: bool = True) -> None:
+        self._isolated = isolated
         self._json = json_codec()
         self._stack = AsyncExitStack()
         self._page: Page | None = None
@@ -79,7 +82,8 @@ class ChromiumTransport:
         (folder / "index.html").write_text("<!doctype html><title>conformance</title>")
         (folder / "lib").symlink_to(ROOT / "jskernel" / "lib")
         (folder / "pyodide").symlink_to(BUNDLE)
-        address = self._stack.enter_context(serving(folder))
+        options = () if self._isolated else ("--no-isolation",)
+        address = self._stack.enter_context(serving(folder, *options))
         page = self._page = await self._stack.enter_async_context(chromium_page())
 
         def receive(batch: list[list[str]]) -> None:

@@ -55,15 +55,24 @@ async def zmq() -> AsyncGenerator[Client, None]:
 
 @asynccontextmanager
 async def node() -> AsyncGenerator[Client, None]:
-    """LoopHost on Pyodide, in Node."""
+    """LoopHost on Pyodide, in a worker thread of Node: shared memory, and no JSPI."""
     async with Client(NodeTransport()) as kc:
         yield kc
 
 
 @asynccontextmanager
 async def chromium() -> AsyncGenerator[Client, None]:
-    """LoopHost on Pyodide, in a worker in Chromium."""
+    """LoopHost on Pyodide, in a worker of a cross-origin isolated page in Chromium: it shares memory with the
+    page and can put stacks aside (JSPI).
+    """
     async with Client(ChromiumTransport()) as kc:
+        yield kc
+
+
+@asynccontextmanager
+async def chromium_plain() -> AsyncGenerator[Client, None]:
+    """The same from a plain server, without COOP and COEP: no shared memory."""
+    async with Client(ChromiumTransport(isolated=False)) as kc:
         yield kc
 
 
@@ -73,4 +82,5 @@ KERNELS: dict[str, Kernel] = {
     "zmq": zmq,
     "node": node,
     "chromium": chromium,
+    "chromium_plain": chromium_plain,
 }

@@ -1,21 +1,76 @@
 /**
- * The Pyodide kernel in Node, over stdin and stdout, through the same bridge as in a worker.
+ * The Pyodide kernel in Node: a worker thread, and this process's main thread as its page, which talks over stdin and
+ * stdout.
  *
  *     node node_kernel.mjs PYODIDE_FOLDER [OPTIONS_JSON]
  *
  * A frame, both ways: 4 bytes with the length of the rest, 4 bytes with the number of parts, then for each part 4
  * bytes with its length and its bytes; all numbers little-endian. Part 0 is the envelope, the others are the binary
- * buffers. When the kernel can answer, a frame `{"ready": true, "capabilities": {...}}` comes. The end of stdin stops the
- * kernel. Needs a built `@laneway/kernel`. What is printed goes to stderr.
+ * buffers. When the kernel can answer, a frame `{"ready": true}` comes. The end of stdin stops the kernel. Needs a built
+ * `@laneway/kernel`. What is printed goes to stderr.
  */
 import { Console } from "node:console";
 import { resolve } from "node:path";
 import process from "node:process";
+import { fileURLToPath } from "node:url";
+import { isMainThread, parentPort, Worker } from "node:worker_threads";
+import { encode } from "@laneway/kernel";
+import { WorkerTransport } from "@laneway/kernel/browser";
 import { serve } from "@laneway/kernel/worker";
 
-globalThis.console = new Console(process.stderr, process.stderr);
+/** A worker thread with the interface of a page's worker, as far as WorkerTransport uses it. */
+class PageWorker extends EventTarget {
+  #worker = new Worker(fileURLToPath(import.meta.url));
 
-const [folder, options = "{}"] = process.argv.slice(2);
+  constructor() {
+    super();
+    this.#worker.on("message", (data) => this.#dispatch("message", { data }));
+    this.#worker.on("error", (error) => this.#dispatch("error", { message: String(error) }));
+  }
+
+  postMessage(message, transfer) {
+    this.#worker.postMessage(message, transfer);
+  }
+
+  terminate() {
+    void this.#worker.terminate();
+  }
+
+  #dispatch(type, fields) {
+    this.dispatchEvent(Object.assign(new Event(type), fields));
+  }
+}
+
+function page(options) {
+  const transport = new WorkerTransport(new PageWorker(), options, {
+    onMessage: (message) => {
+      const envelope = encode(message);
+      write([envelope.message, ...envelope.buffers]);
+    },
+    onProgress: ({ text, loaded, total }) => console.error(text, total ? `(${loaded + 1} of ${total})` : ""),
+    onStatus: (status, error) => {
+      if (status === "ready") {
+        write([Buffer.from('{"ready": true}')]);
+        return;
+      }
+      if (error) console.error(error);
+      // leave when all that was written has been read
+      process.stdout.end(() => process.exit(status === "failed" ? 1 : 0));
+    },
+  });
+  let pending = Buffer.alloc(0);
+  process.stdin.on("data", (chunk) => {
+    pending = Buffer.concat([pending, chunk]);
+    while (pending.length >= 4 && pending.length >= 4 + pending.readUInt32LE(0)) {
+      const size = pending.readUInt32LE(0);
+      const [message, ...buffers] = read(pending.subarray(4, 4 + size));
+      pending = pending.subarray(4 + size);
+      const fields = JSON.parse(new TextDecoder().decode(message));
+      transport.send({ ...fields, buffers: buffers.map((part) => part.buffer) });
+    }
+  });
+  process.stdin.on("end", () => transport.stop());
+}
 
 function write(parts) {
   const size = parts.reduce((sum, part) => sum + 4 + part.byteLength, 4);
@@ -41,45 +96,14 @@ function read(frame) {
   return parts;
 }
 
-/** Leave when all that was written has been read. */
-function leave(code) {
-  process.stdout.end(() => process.exit(code));
+if (isMainThread) {
+  globalThis.console = new Console(process.stderr, process.stderr);
+  const [folder, options = "{}"] = process.argv.slice(2);
+  page({ indexURL: resolve(folder), ...JSON.parse(options) });
+} else {
+  const receive = serve(
+    { post: (message, transfer) => parentPort.postMessage(message, transfer) },
+    { print: (text) => console.error(text) },
+  );
+  parentPort.on("message", receive);
 }
-
-function receive(message) {
-  switch (message.type) {
-    case "progress":
-      console.error(message.text, message.total ? `(${message.loaded + 1} of ${message.total})` : "");
-      break;
-    case "ready": {
-      const capabilities = { jspi: "Suspending" in WebAssembly, node: process.version };
-      write([Buffer.from(JSON.stringify({ ready: true, capabilities }))]);
-      break;
-    }
-    case "message":
-      write([message.message, ...message.buffers]);
-      break;
-    case "failed":
-      console.error(message.error);
-      leave(1);
-      break;
-    case "stopped":
-      leave(0);
-      break;
-  }
-}
-
-const send = serve({ post: receive }, { print: (text) => console.error(text) });
-send({ type: "start", options: { indexURL: resolve(folder), ...JSON.parse(options) } });
-
-let pending = Buffer.alloc(0);
-process.stdin.on("data", (chunk) => {
-  pending = Buffer.concat([pending, chunk]);
-  while (pending.length >= 4 && pending.length >= 4 + pending.readUInt32LE(0)) {
-    const size = pending.readUInt32LE(0);
-    const [message, ...buffers] = read(pending.subarray(4, 4 + size));
-    pending = pending.subarray(4 + size);
-    send({ type: "message", message, buffers: buffers.map((part) => part.buffer) });
-  }
-});
-process.stdin.on("end", () => send({ type: "stop" }));

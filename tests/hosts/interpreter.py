@@ -31,6 +31,10 @@ class ScriptedInterpreter:
         """See `Interpreter`."""
         self.stopped = True
 
+    def interject(self, request: Message) -> Content | None:
+        """See `Interpreter`."""
+        return {"status": "ok"}
+
     async def handle(self, request: Message) -> Content | None:
         """See `Interpreter`."""
         assert self.context

@@ -160,3 +160,45 @@ async def test_an_output_widget_finds_its_parent() -> None:
         reply = await execute(interpreter, code, msg_id="the cell")
         assert reply["status"] == "ok", reply
         assert context.texts("the cell") == [("stdout", "inside the cell\n")]
+
+
+async def test_in_the_middle_of_other_code_answers_are_brief() -> None:
+    with running() as (interpreter, _context):
+        await execute(interpreter, "middle_name = []\ndef middle(x):\n    'Its docstring.'")
+        complete = request("complete_request", {"code": "middle_na"})
+        idle, busy = await handle(interpreter, complete), interpreter.interject(complete)
+        assert busy is not None
+        assert busy["matches"] == idle["matches"] == ["middle_name"]
+        attribute = interpreter.interject(request("complete_request", {"code": "middle_name.appe"}))
+        assert attribute is not None
+        assert attribute["matches"] == [".append"]
+        for msg_type, content in (
+            ("inspect_request", {"code": "middle"}),
+            ("is_complete_request", {"code": "for i in x:"}),
+            ("history_request", {"hist_access_type": "tail", "n": 1}),
+            ("comm_info_request", {}),
+        ):
+            asked = request(msg_type, content)
+            assert interpreter.interject(asked) == await handle(interpreter, asked)
+
+
+async def test_history_waits_where_it_is_what_was_interrupted() -> None:
+    history = request("history_request", {"hist_access_type": "tail", "n": 1})
+    with running() as (interpreter, _context):
+        answers: list[Content | None] = []
+
+        class Lock:
+            def __enter__(self) -> None:
+                answers.append(interpreter.interject(history))
+
+            def __exit__(self, *exc_info: object) -> None:
+                pass
+
+        shell = get_ipython()
+        assert shell
+        manager: Any = shell.history_manager
+        lock, manager.db_input_cache_lock = manager.db_input_cache_lock, Lock()
+        manager.store_inputs(1, "1")
+        manager.db_input_cache_lock = lock
+        assert answers == [None]
+        assert interpreter.interject(history) is not None

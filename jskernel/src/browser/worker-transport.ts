@@ -3,8 +3,9 @@
  * It gives no message a meaning; what belongs to which request is the client's business.
  */
 
-import { decode, encode, KernelDiedError } from "../common/index.js";
+import { createMailbox, decode, encode, KernelDiedError } from "../common/index.js";
 import type { FromWorker, Message, Progress, StartOptions, ToWorker } from "../common/index.js";
+import { Outbox } from "./mailbox.js";
 
 /** `starting` until the kernel can answer, `failed` when it could not start or has died, `stopped` at its own end. */
 export type TransportStatus = "starting" | "ready" | "failed" | "stopped";
@@ -24,6 +25,7 @@ export class WorkerTransport {
 
   #worker: Worker;
   #handlers: TransportHandlers;
+  #outbox: Outbox | undefined;
   #status: TransportStatus = "starting";
   #settle!: { resolve: () => void; reject: (error: Error) => void };
 
@@ -42,7 +44,14 @@ export class WorkerTransport {
       console.error("Laneway: a message of the kernel could not be read and is lost."),
     );
     worker.addEventListener("error", (event) => this.#workerError(event));
-    this.#post({ type: "start", options });
+    // Node can share memory and has no `crossOriginIsolated`
+    if (typeof SharedArrayBuffer === "function" && globalThis.crossOriginIsolated !== false) {
+      const mailbox = createMailbox();
+      this.#outbox = new Outbox(mailbox, (message, transfer) => this.#post(message, transfer));
+      this.#post({ type: "start", options, mailbox });
+    } else {
+      this.#post({ type: "start", options });
+    }
   }
 
   get status(): TransportStatus {
@@ -59,12 +68,15 @@ export class WorkerTransport {
       throw new KernelDiedError("The kernel does not run any more; restart it.");
     }
     const envelope = encode(message);
-    this.#post({ type: "message", ...envelope }, [envelope.message.buffer, ...envelope.buffers]);
+    if (this.#outbox) this.#outbox.send(envelope);
+    else this.#post({ type: "message", ...envelope }, [envelope.message.buffer, ...envelope.buffers]);
   }
 
   /** Ask the kernel to end; the status becomes `stopped` when it has. */
   stop(): void {
-    if (this.#status === "starting" || this.#status === "ready") this.#post({ type: "stop" });
+    if (this.#status !== "starting" && this.#status !== "ready") return;
+    if (this.#outbox) this.#outbox.stop();
+    else this.#post({ type: "stop" });
   }
 
   /** End the worker at once, whatever it does. */
@@ -88,6 +100,9 @@ export class WorkerTransport {
         break;
       case "message":
         this.#deliver(data);
+        break;
+      case "room":
+        this.#outbox?.flush();
         break;
       case "failed":
         this.#end("failed", data.error);

@@ -46,12 +46,19 @@ export interface Progress {
 }
 
 export type ToWorker =
-  { type: "start"; options: StartOptions } | ({ type: "message" } & Envelope) | { type: "stop" };
+  /** `mailbox` where page and worker can share memory; messages then come through it. */
+  | { type: "start"; options: StartOptions; mailbox?: SharedArrayBuffer }
+  | ({ type: "message" } & Envelope)
+  | { type: "stop" }
+  /** The doorbell: there is something in the mailbox. */
+  | { type: "mail" };
 
 export type FromWorker =
   | ({ type: "progress" } & Progress)
   | { type: "ready" }
   | ({ type: "message" } & Envelope)
+  /** There is room in the mailbox again. */
+  | { type: "room" }
   | { type: "failed"; error: string }
   | { type: "stopped" };
 

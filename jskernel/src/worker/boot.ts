@@ -7,7 +7,9 @@ import { KernelError } from "../common/index.js";
 import type { Progress, StartOptions } from "../common/index.js";
 import { importKernel, startKernel } from "./bridge.js";
 import type { Kernel, KernelEvents } from "./bridge.js";
+import type { Inbox } from "./inbox.js";
 import type { Pyodide, PyodideModule } from "./pyodide.js";
+import { Safepoints } from "./safepoints.js";
 
 export interface BootHooks<Options extends StartOptions = StartOptions> {
   /** Runs when Pyodide and its packages are there, before the kernel starts: mounts a file system, for example. */
@@ -20,11 +22,15 @@ export interface BootEvents extends KernelEvents {
   progress(progress: Progress): void;
 }
 
-/** Start a kernel. Throws a `KernelError`: one sentence, then details on further lines. */
+/**
+ * Start a kernel. With an `inbox`, which stays the caller's to empty, it also looks there by itself, and so answers
+ * while code computes. Throws a `KernelError`: one sentence, then details on further lines.
+ */
 export async function boot<Options extends StartOptions>(
   options: Options,
   events: BootEvents,
   hooks: BootHooks<Options> = {},
+  inbox?: Inbox,
 ): Promise<Kernel> {
   const indexURL = checkedIndexURL(options);
   events.progress({ phase: "pyodide", text: "Loading Pyodide" });
@@ -41,7 +47,8 @@ export async function boot<Options extends StartOptions>(
   await attempt("The kernel's surroundings could not be prepared.", () =>
     hooks.afterLoad?.(pyodide, options),
   );
-  return await attempt(failure, () => startKernel(pyodide, app, options.settings ?? {}, events));
+  const safepoints = inbox && new Safepoints(pyodide, inbox);
+  return await attempt(failure, () => startKernel(pyodide, app, options.settings ?? {}, events, safepoints));
 }
 
 function checkedIndexURL(options: StartOptions): string {

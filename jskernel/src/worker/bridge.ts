@@ -6,6 +6,7 @@
 
 import type { Envelope } from "../common/index.js";
 import type { PyCallable, Pyodide, PyProxy } from "./pyodide.js";
+import type { Safepoints } from "./safepoints.js";
 
 /** A Python kernel that runs. */
 export interface Kernel {
@@ -39,18 +40,19 @@ export function importKernel(pyodide: Pyodide): BrowserApp {
   return pyodide.pyimport("laneway.apps.browser") as BrowserApp;
 }
 
-/** Start the kernel; `app` is used up. */
+/** Start the kernel, which uses `safepoints` to answer while code computes; `app` is used up. */
 export async function startKernel(
   pyodide: Pyodide,
   app: BrowserApp,
   settings: Record<string, unknown>,
   events: KernelEvents,
+  safepoints?: Safepoints,
 ): Promise<Kernel> {
   const post = (message: Uint8Array, buffers: Iterable<Uint8Array>) =>
     events.message({ message: own(message), buffers: Array.from(buffers, (buffer) => own(buffer).buffer) });
   if (pyodide._api) pyodide._api.on_fatal = (error) => events.died(error);
   const start = app.start;
-  const starting = start(post, () => events.stopped(), settings) as Promise<Handlers> & PyProxy;
+  const starting = start(post, () => events.stopped(), settings, safepoints) as Promise<Handlers> & PyProxy;
   const handlers = await starting;
   starting.destroy();
   start.destroy();

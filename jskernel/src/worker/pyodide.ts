@@ -24,8 +24,15 @@ export interface Pyodide {
   ): Promise<unknown>;
   pyimport(module: string): PyProxy;
   runPython(code: string): unknown;
+  setInterruptBuffer(buffer: Uint8Array | undefined): void;
   /** Private, but in every version so far: tells of a fatal error, which else only the next call would meet. */
   readonly _api?: { on_fatal?: (error: unknown) => void };
+  /** Private, too, and not needed: the stack pointer, and CPython's counter to the next look for a signal. */
+  readonly _module?: {
+    stackSave?: () => number;
+    HEAP32?: Int32Array;
+    __Py_emscripten_signal_clock?: number;
+  };
 }
 
 export interface PyodideModule {

@@ -7,6 +7,7 @@ import type { Envelope, FromWorker, StartOptions, ToWorker } from "../common/ind
 import { boot } from "./boot.js";
 import type { BootHooks } from "./boot.js";
 import type { Kernel } from "./bridge.js";
+import { Inbox } from "./inbox.js";
 
 export { boot } from "./boot.js";
 export type { BootEvents, BootHooks } from "./boot.js";
@@ -18,13 +19,17 @@ export interface Port {
   post(message: FromWorker, transfer: ArrayBuffer[]): void;
 }
 
-/** Serve one kernel over a port; returns the function that takes what the page sends. */
+/**
+ * Serve one kernel over a port; returns the function that takes what the page sends. What comes through a mailbox is
+ * read there once the kernel runs.
+ */
 export function serve<Options extends StartOptions>(
   port: Port,
   hooks: BootHooks<Options> = {},
 ): (message: ToWorker) => void {
   const waiting: Envelope[] = [];
   let kernel: Kernel | undefined;
+  let inbox: Inbox | undefined;
   let state: "new" | "starting" | "running" | "ended" = "new";
   let stopAsked = false;
 
@@ -38,8 +43,15 @@ export function serve<Options extends StartOptions>(
   const fail = (error: unknown) =>
     end({ type: "failed", error: error instanceof Error ? error.message : String(error) });
 
-  const start = async (options: Options) => {
+  const start = async (options: Options, mailbox?: SharedArrayBuffer) => {
     state = "starting";
+    inbox =
+      mailbox &&
+      new Inbox(mailbox, {
+        message: (envelope) => kernel?.receive(envelope),
+        stop: () => kernel?.stop(),
+        room: () => post({ type: "room" }),
+      });
     const started = await boot(
       options,
       {
@@ -50,11 +62,13 @@ export function serve<Options extends StartOptions>(
         died: (error) => fail(`Python has stopped for good; restart the kernel.\n${String(error)}`),
       },
       hooks,
+      inbox,
     );
     kernel = started;
     state = "running";
     post({ type: "ready" });
     for (const envelope of waiting.splice(0)) started.receive(envelope);
+    inbox?.open();
     if (stopAsked) started.stop();
   };
 
@@ -62,11 +76,15 @@ export function serve<Options extends StartOptions>(
     if (state === "ended") return;
     switch (message.type) {
       case "start":
-        if (state === "new") void start(message.options as Options).catch(fail);
+        if (state === "new") void start(message.options as Options, message.mailbox).catch(fail);
         break;
       case "message":
-        if (kernel) kernel.receive(message);
+        if (inbox) inbox.posted(message);
+        else if (kernel) kernel.receive(message);
         else waiting.push(message);
+        break;
+      case "mail":
+        inbox?.bell();
         break;
       case "stop":
         if (kernel) kernel.stop();

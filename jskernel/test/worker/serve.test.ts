@@ -16,7 +16,7 @@ const ECHO = `
 from types import SimpleNamespace
 from pyodide.ffi import to_js
 
-async def start(post, stopped, settings):
+async def start(post, stopped, settings, safepoints):
     def receive(message, buffers):
         data = message.to_bytes()
         if data == b"die":

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..hosts.loop import BlockOn, LoopHost
+from ..hosts.loop import LoopHost, Platform
 from ..interpreter.ipython import IPythonInterpreter, Settings
 from ..protocol.errors import SettingsError
 from ..protocol.ports import Interpreter
@@ -35,7 +35,7 @@ async def start_callback_kernel(
     stopped: Callable[[], object] | None = None,
     settings: Mapping[str, Any] | None = None,
     *,
-    block_on: BlockOn | None = None,
+    platform: Platform | None = None,
     capabilities: Mapping[str, Any] | None = None,
     interpreter: Interpreter | None = None,
 ) -> Handlers:
@@ -47,8 +47,8 @@ async def start_callback_kernel(
     the kernel has ended, be it by `Handlers.stop` or by a shutdown_request.
 
     `settings`: `pipIndexURLs`, the package indexes (URLs) that `%pip install` asks first, in a browser.
-    `block_on` makes `input()` possible, see `LoopHost`; `capabilities` are added to what kernel_info says of
-    the host; `interpreter` replaces IPython.
+    `platform` lets it answer while code blocks, see `LoopHost`; `capabilities` are added to what kernel_info
+    says of the host; `interpreter` replaces IPython.
 
     Raises SettingsError where a setting is unknown or of the wrong type.
     """
@@ -56,7 +56,7 @@ async def start_callback_kernel(
     transport = CallbackTransport(send)
     host = LoopHost(
         interpreter or IPythonInterpreter(Settings(pip_index_urls=checked.get("pipIndexURLs", ()))),
-        block_on=block_on,
+        platform=platform,
         capabilities=capabilities,
     )
 

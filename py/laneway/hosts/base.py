@@ -52,7 +52,8 @@ class Host(ABC):
 
     kernel_info says under `laneway` what this host can do: `host`, its kind; `modes`, the run modes; `input`,
     whether code can ask; whether it `answers_while_blocking` (introspection during `time.sleep` or a
-    computation) and `interrupts_blocking`; more from `capabilities`.
+    computation) and `interrupts_blocking`; whether subshells go on while another's cell sleeps or computes,
+    `runs_while_sleeping` and `runs_while_computing`; more from `capabilities`.
     """
 
     kind: str
@@ -186,6 +187,9 @@ class Host(ABC):
 
     # ---- jobs
 
+    def _start(self, job: Job, context: Context) -> None:
+        self._worker(job).start(job, context)
+
     async def _handle(self, job: Job) -> Content | None:
         reply = self._interpreter.handle(job.request)
         return await reply if inspect.isawaitable(reply) else reply
@@ -236,7 +240,7 @@ class Host(ABC):
             case Send(message):
                 self._send(message)
             case Start(job):
-                self._worker(job).start(job, self._context(job))
+                self._start(job, self._context(job))
             case Cancel(job):
                 self._cancel(job)
             case Answer(ask_id, value):

@@ -48,7 +48,13 @@ class ThreadHost(Host):
         overdue: Callable[[], None] | None = None,
         capabilities: Mapping[str, Any] | None = None,
     ) -> None:
-        own = {"input": True, "answers_while_blocking": True, "interrupts_blocking": _in_main_thread()}
+        own = {
+            "input": True,
+            "answers_while_blocking": True,
+            "interrupts_blocking": _in_main_thread(),
+            "runs_while_sleeping": True,
+            "runs_while_computing": True,
+        }
         super().__init__(interpreter, capabilities={**own, **(capabilities or {})})
         self._overdue = overdue
         self._process = os.getpid()

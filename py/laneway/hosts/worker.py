@@ -16,15 +16,20 @@ import inspect
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Generator
-from contextvars import Context
+from contextlib import contextmanager
+from contextvars import Context, ContextVar, copy_context
 from types import FrameType
 from typing import Any
 
 from ..protocol.lanes import Job
 from ..protocol.message import Content, as_error, error_content
+from ..protocol.routes import Family
 from . import fair
 from .guard import Guard
 from .signals import MainSignal, in_user_code
+
+JOB: ContextVar[Job | None] = ContextVar("laneway_job", default=None)
+"""The job to which the running code belongs, be it the job itself, or a task or callback that it made."""
 
 
 class Worker:
@@ -46,6 +51,7 @@ class Worker:
         self._finish = finish
         self._thread = 0
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._base = Context()  # in which the worker's own calls run, whoever asks for them
         self._early: list[Callable[[], object]] = []
         self._tasks: asyncio.TaskGroup | None = None
         self._stopped: asyncio.Event | None = None
@@ -61,12 +67,14 @@ class Worker:
     async def run(self) -> None:
         """Serve on this thread until `stop`; jobs that still run then are cancelled."""
         self._stopped = asyncio.Event()
+        self._base = copy_context()
+        self._base.run(JOB.set, None)
         async with asyncio.TaskGroup() as self._tasks:
             with self._guard:
                 self._thread = threading.get_ident()
                 self._loop = asyncio.get_running_loop()
                 for call in self._early:
-                    self._loop.call_soon(call)
+                    self._loop.call_soon(call, context=self._base.copy())
             await self._stopped.wait()
             for steps in self._steps.values():
                 steps.cancel()
@@ -98,16 +106,23 @@ class Worker:
                 self._interrupt_thread(job)
         self._post(self._interrupt_suspended)
 
+    def withdraw(self, job: Job) -> None:
+        """Take back `job`, which has not begun. It will not be finished."""
+        del self._steps[job]
+
     def call_soon(self, call: Callable[[], object]) -> None:
         """Call `call` on this worker's loop, in order of the calls."""
         if self._loop is not None and threading.get_ident() == self._thread:
-            self._loop.call_soon(call)
+            self._loop.call_soon(call, context=self._base.copy())
         else:
             self._post(call)
 
     def call_later(self, delay: float, call: Callable[[], object]) -> None:
         """Call `call` on this worker's loop after `delay` seconds."""
-        self.call_soon(lambda: asyncio.get_running_loop().call_later(delay, call))
+        if self._loop is not None and threading.get_ident() == self._thread:
+            self._loop.call_later(delay, call, context=self._base.copy())
+        else:
+            self._post(lambda: asyncio.get_running_loop().call_later(delay, call))
 
     def stop(self) -> None:
         """Let `run` end."""
@@ -123,7 +138,7 @@ class Worker:
                     self._early.append(call)
                     return
         try:
-            self._loop.call_soon_threadsafe(call)
+            self._loop.call_soon_threadsafe(call, context=self._base.copy())
         except RuntimeError:
             if not self._loop.is_closed():  # on a loop that has ended nothing is left to do
                 raise
@@ -149,6 +164,42 @@ class Worker:
         if not self._guard.postpone(threading.get_ident(), act):
             act()
 
+    def interrupted_here(self) -> bool:
+        """Whether a KeyboardInterrupt is to be raised at a safepoint of the code on the stack: it belongs to
+        a job that is to be interrupted, or keeps such a job waiting without belonging to another cell.
+        """
+        owner = JOB.get()
+        if owner is None or not self._wanted:
+            return False
+        if owner is self._stepping and owner in self._wanted:
+            self._wanted.discard(owner)
+            return True
+        # else a task or callback is ended, and then its job where it awaits
+        return owner in self._wanted or owner not in self._steps or owner.key.family is not Family.EXECUTE
+
+    @property
+    def computes(self) -> bool:
+        """Whether code of a cell or of a comm's hook is on the stack."""
+        job = JOB.get()
+        return job is not None and job.key.family in (Family.EXECUTE, Family.COMM)
+
+    @property
+    def on_stack(self) -> tuple[Job | None, bool]:
+        """The job to which the code on the stack belongs, and whether it is the job itself: else it is a task
+        or a callback.
+        """
+        job = JOB.get()
+        return job, job is not None and job is self._stepping
+
+    @contextmanager
+    def aside(self) -> Generator[None]:
+        """While the code on the stack waits, its stack is put aside (or is as good as that)."""
+        stepping, self._stepping = self._stepping, None
+        try:
+            yield
+        finally:
+            self._stepping = stepping
+
     def _interrupt_thread(self, job: Job) -> None:
         if self._thread == threading.main_thread().ident and sys.platform != "win32":
             self.signal.insist(lambda: self._stepping is job and job in self._wanted)
@@ -169,6 +220,8 @@ class Worker:
     def _start(self, job: Job) -> None:
         assert self._tasks
         assert self._stopped
+        if job not in self._steps:
+            return  # withdrawn
         if self._stopped.is_set():
             self._end_unbegun(job)
         else:
@@ -178,9 +231,11 @@ class Worker:
         self._end(job, error_content("KernelError", "The kernel ended before this could run."))
 
     async def _run_job(self, job: Job) -> None:
+        if (steps := self._steps.get(job)) is None:
+            return  # withdrawn
         reply: Content | None = None
         try:
-            reply = await self._steps[job]
+            reply = await steps
         except asyncio.CancelledError as error:
             reply = as_error(error)
             raise
@@ -230,6 +285,7 @@ class _Steps(Awaitable[Any]):
     def __await__(self) -> Generator[Any, Any, Any]:
         worker, job = self._worker, self._job
         coroutine = worker._handle(job)
+        self._context.run(JOB.set, job)
         self._task = asyncio.current_task()
         step, value = coroutine.send, None
         if job in worker._wanted:

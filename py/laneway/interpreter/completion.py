@@ -20,7 +20,7 @@ import types
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from IPython.core.completer import Completion, rectify_completions
+from IPython.core.completer import Completion, IPCompleter, rectify_completions
 
 from .shell import ZMQInteractiveShell
 
@@ -40,34 +40,41 @@ Bindings = dict[str, "str | None"]
 """What a cell binds: name -> the module that an import gives it; None where it may be anything."""
 
 
-def completions(shell: ZMQInteractiveShell, code: str, position: int) -> list[Completion]:
-    """What the text before `position`, in code points, can become; all replace the same part of `code`."""
-    found = _from_objects(shell, code, position)
+def completions(
+    shell: ZMQInteractiveShell, completer: IPCompleter, code: str, position: int
+) -> list[Completion]:
+    """What the text before `position`, in code points, can become; all replace the same part of `code`.
+
+    `completer` is the shell's, or another for its namespace.
+    """
+    found = _from_objects(shell, completer, code, position)
     if found is None:
-        found = shell.Completer.completions(code, position)
+        found = completer.completions(code, position)
     else:
         found = sorted(found, key=lambda completion: completion.text.startswith("%"))
     return list(rectify_completions(code, found))
 
 
-def _from_objects(shell: ZMQInteractiveShell, code: str, position: int) -> Iterable[Completion] | None:
+def _from_objects(
+    shell: ZMQInteractiveShell, completer: IPCompleter, code: str, position: int
+) -> Iterable[Completion] | None:
     """None where the objects do not tell all."""
     line = code[:position].rpartition("\n")[2]
     if match := _IMPORT.match(line):
         if (module := sys.modules.get(match["module"])) is None:
             return None
-        return _with_kinds(_without_jedi(shell, code, position), module)
+        return _with_kinds(_without_jedi(completer, code, position), module)
     if _IN_IMPORT.match(line):
         return None
     if match := _ATTRIBUTE.search(line):
-        return _of_attribute(shell, code, position, match)
+        return _of_attribute(shell, completer, code, position, match)
     if (match := _NAME.search(line)) and not line[: match.start()].rstrip().endswith("."):
-        return _of_name(shell, code, position, match)
+        return _of_name(shell, completer, code, position, match)
     return None
 
 
 def _of_attribute(
-    shell: ZMQInteractiveShell, code: str, position: int, match: re.Match[str]
+    shell: ZMQInteractiveShell, completer: IPCompleter, code: str, position: int, match: re.Match[str]
 ) -> Iterable[Completion] | None:
     root, *path = match["path"].split(".")
     if root in shell.user_ns:
@@ -87,17 +94,17 @@ def _of_attribute(
         value = inspect.getattr_static(value, name, None)
         if value is None or (hasattr(value, "__get__") and not isinstance(value, type)):
             return None  # it is computed, which is not ours to do
-    return _with_kinds(_without_jedi(shell, code, position), value)
+    return _with_kinds(_without_jedi(completer, code, position), value)
 
 
 def _of_name(
-    shell: ZMQInteractiveShell, code: str, position: int, match: re.Match[str]
+    shell: ZMQInteractiveShell, completer: IPCompleter, code: str, position: int, match: re.Match[str]
 ) -> Iterable[Completion] | None:
     start, prefix = position - len(match[0]), match[0]
     bindings = None if prefix.startswith("_") else _bindings(code, position, match, scopes=False)
     if bindings is None:
         return None
-    found = list(_without_jedi(shell, code, position))
+    found = list(_without_jedi(completer, code, position))
     known = {completion.text for completion in found}
     own = (
         Completion(start, position, name, type="variable")
@@ -113,8 +120,7 @@ def _of_name(
     )
 
 
-def _without_jedi(shell: ZMQInteractiveShell, code: str, position: int) -> Iterator[Completion]:
-    completer = shell.Completer
+def _without_jedi(completer: IPCompleter, code: str, position: int) -> Iterator[Completion]:
     used = completer.use_jedi
     completer.use_jedi = False
     try:

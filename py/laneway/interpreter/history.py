@@ -9,6 +9,7 @@ import sys
 import threading
 from typing import Any
 
+from IPython.core import history
 from IPython.core.history import HistoryManager
 from traitlets import default
 
@@ -74,6 +75,15 @@ class History(HistoryManager):
         if self.shell is not None and (kept := self.shell.cache_size):
             for names in (self.shell.user_ns, self.shell.user_ns_hidden):
                 names.pop(f"_i{line_num - kept}", None)
+
+
+def is_busy() -> bool:
+    """Whether this thread is in the middle of IPython's history, whose locks are not re-entrant."""
+    frame = sys._getframe()  # pyright: ignore[reportPrivateUsage], the one way to see who calls
+    while frame := frame.f_back:
+        if frame.f_code.co_filename == history.__file__:
+            return True
+    return False
 
 
 def _storable(text: str) -> str:

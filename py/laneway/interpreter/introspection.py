@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from IPython.core.completer import IPCompleter
 from IPython.utils.tokenutil import token_at_cursor
 
 from ..protocol.errors import RemoteProtocolError
@@ -15,11 +16,26 @@ from .completion import completions
 from .shell import ZMQInteractiveShell
 
 
-def complete(shell: ZMQInteractiveShell, content: Content) -> Content:
+def brief_completer(shell: ZMQInteractiveShell) -> IPCompleter:
+    """A completer for requests that interrupt other code: without jedi, which can take seconds, and of their
+    own, since it may be `shell.Completer` that they interrupt.
+    """
+    completer = IPCompleter(
+        shell=shell,
+        namespace=shell.user_ns,
+        global_namespace=shell.user_global_ns,
+        parent=shell,
+        use_jedi=False,
+    )
+    completer.custom_completers = shell.Completer.custom_completers
+    return completer
+
+
+def complete(shell: ZMQInteractiveShell, completer: IPCompleter, content: Content) -> Content:
     """complete_reply. Offsets are in code points (messaging spec, "cursor_pos unicode note")."""
     code = content["code"]
     position = _position(content)
-    found = completions(shell, code, position)
+    found = completions(shell, completer, code, position)
     start, end = (found[0].start, found[0].end) if found else (position, position)
     return {
         "status": "ok",

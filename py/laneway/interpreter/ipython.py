@@ -12,11 +12,12 @@ import os
 import sys
 import warnings
 from collections.abc import Awaitable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from comm.base_comm import CommManager
-from IPython.core.completer import ProvisionalCompleterWarning
+from IPython.core.completer import IPCompleter, ProvisionalCompleterWarning
 from IPython.core.release import version as ipython_version
 
 from ..protocol.errors import LocalProtocolError
@@ -27,7 +28,7 @@ from . import introspection
 from .comms import Comms
 from .debugger import Debugger
 from .descriptors import Descriptors
-from .history import IN_BROWSER
+from .history import IN_BROWSER, is_busy
 from .kernel import KernelFacade
 from .profile import find_profile, has_startup, read_config
 from .run import Run, Runs, Threads
@@ -99,6 +100,11 @@ class IPythonInterpreter:
         """See `Interpreter`."""
         assert self._session, "Start the interpreter first."
         return self._session.handle(request)
+
+    def interject(self, request: Message) -> Content | None:
+        """See `Interpreter`."""
+        assert self._session, "Start the interpreter first."
+        return self._session.interject(request)
 
     def stop(self) -> None:
         """See `Interpreter`."""
@@ -233,7 +239,7 @@ class Session:
             case "comm_open" | "comm_msg" | "comm_close":
                 return self._comm(request)
             case "complete_request":
-                return introspection.complete(self._shell, content)
+                return introspection.complete(self._shell, self._shell.Completer, content)
             case "inspect_request":
                 return introspection.inspect(self._shell, content)
             case "is_complete_request":
@@ -241,9 +247,25 @@ class Session:
             case "history_request":
                 return introspection.history(self._shell, content)
             case "comm_info_request":
-                return {"status": "ok", "comms": self._comms.info(content.get("target_name"))}
+                return self._comm_info(content)
             case other:
                 raise LocalProtocolError(f"The interpreter does not know {other!r}.")
+
+    def interject(self, request: Message) -> Content | None:
+        """Serve one request in the middle of other code."""
+        match request.msg_type:
+            case "complete_request":
+                return introspection.complete(self._shell, self._brief_completer, request.content)
+            case "inspect_request":
+                return introspection.inspect(self._shell, request.content)
+            case "is_complete_request":
+                return introspection.is_complete(self._shell, request.content)
+            case "comm_info_request":
+                return self._comm_info(request.content)
+            case "history_request" if not is_busy():
+                return introspection.history(self._shell, request.content)
+            case _:
+                return None
 
     async def _execute(self, request: Message) -> Content:
         shell, content = self._shell, request.content
@@ -318,6 +340,13 @@ class Session:
             self._streams.flush()
         finally:
             self._runs.end(run)
+
+    @cached_property
+    def _brief_completer(self) -> IPCompleter:
+        return introspection.brief_completer(self._shell)
+
+    def _comm_info(self, content: Content) -> Content:
+        return {"status": "ok", "comms": self._comms.info(content.get("target_name"))}
 
     def _schedule_history(self) -> None:
         if not (self._history_scheduled or IN_BROWSER):

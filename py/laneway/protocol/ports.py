@@ -152,6 +152,15 @@ class Interpreter(Protocol):
         """
         ...
 
+    def interject(self, request: Message) -> Content | None:
+        """Serve an introspection or information request in the middle of any code that runs on this thread,
+        that of the interpreter included, and return the content of its reply.
+
+        Must be brief, and neither wait for a lock nor change what the interrupted code may be using; None
+        where that cannot be had now. The request comes again then, here or to `handle`.
+        """
+        ...
+
     def stop(self) -> None:
         """Called once, on the main shell's thread, when the kernel ends."""
         ...

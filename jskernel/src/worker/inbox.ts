@@ -1,0 +1,98 @@
+/** What arrives at the worker, by the mailbox and beside it, in the order in which it was sent. */
+
+import { decode, MailboxReader, RecordKind } from "../common/index.js";
+import type { Envelope } from "../common/index.js";
+
+export interface InboxEvents {
+  message(envelope: Envelope): void;
+  stop(): void;
+  /** There is room in the mailbox again, and the page waits for it. */
+  room(): void;
+}
+
+export class Inbox {
+  #mailbox: MailboxReader;
+  #events: InboxEvents;
+  /** Messages that came by `postMessage` and whose place was not read yet. */
+  #posted: Envelope[] = [];
+  /** From a place whose message has not come on: that place (undefined), and what must not overtake it. */
+  #held: (Envelope | undefined)[] = [];
+  #isOpen = false;
+  #isDraining = false;
+
+  constructor(mailbox: SharedArrayBuffer, events: InboxEvents) {
+    this.#mailbox = new MailboxReader(mailbox);
+    this.#events = events;
+  }
+
+  /** Begin to hand over: the kernel runs. */
+  open(): void {
+    this.#isOpen = true;
+    this.bell();
+  }
+
+  /** Whether there is nothing in the mailbox to hand over now. */
+  get empty(): boolean {
+    return !this.#isOpen || this.#isDraining || this.#mailbox.empty;
+  }
+
+  /** A message has come by `postMessage`. */
+  posted(envelope: Envelope): void {
+    this.#posted.push(envelope);
+    this.drain();
+  }
+
+  /** The doorbell has rung. */
+  bell(): void {
+    if (!this.#isOpen) return;
+    this.#mailbox.answerBell();
+    this.drain();
+  }
+
+  /** Hand over what has arrived, one after the other: what takes one is not handed the next meanwhile. */
+  drain(): void {
+    if (!this.#isOpen || this.#isDraining) return;
+    this.#isDraining = true;
+    try {
+      for (let record = this.#mailbox.take(); record; record = this.#mailbox.take()) {
+        if (record.kind === RecordKind.Stop) this.#events.stop();
+        else if (record.kind === RecordKind.Posted) this.#held.push(undefined);
+        else this.#sort({ message: record.bytes, buffers: [] });
+        this.#release();
+      }
+      this.#release();
+    } finally {
+      this.#isDraining = false;
+    }
+    if (this.#mailbox.roomAwaited()) this.#events.room();
+  }
+
+  /** Block until something arrives, for `timeout` milliseconds at most. */
+  wait(timeout: number): void {
+    this.#mailbox.wait(timeout);
+  }
+
+  #sort(envelope: Envelope): void {
+    if (this.#held.length > 0 && keepsOrder(envelope)) this.#held.push(envelope);
+    else this.#events.message(envelope);
+  }
+
+  #release(): void {
+    while (this.#held.length > 0) {
+      const envelope = this.#held[0] ?? this.#posted.shift();
+      if (!envelope) return;
+      this.#held.shift();
+      this.#events.message(envelope);
+    }
+  }
+}
+
+/** Whether this message runs user code, in the order in which it was sent. */
+function keepsOrder(envelope: Envelope): boolean {
+  try {
+    const { channel, header } = decode(envelope);
+    return channel === "shell" && /^(execute_request|comm_(open|msg|close))$/.test(header.msg_type);
+  } catch {
+    return false; // Python says what is wrong with it
+  }
+}

@@ -1,0 +1,124 @@
+/**
+ * Safepoints: how Python is interrupted while it computes, so that the kernel can answer. The interpreter looks at the
+ * interrupt buffer every few dozen loop iterations, and calls the Python handler of the signal number that it finds.
+ *
+ * In place of a buffer it gets an object whose element 0 is computed: the signal stays for as long as there is
+ * something to do, and none is lost. (A number that is stored there can be: CPython reads it and zeroes it in two
+ * steps.) What must not be forgotten whatever Python throws is kept here, and undone in `finally`.
+ */
+
+import type { Inbox } from "./inbox.js";
+import type { PyCallable, Pyodide } from "./pyodide.js";
+
+const SIGUSR1 = 10;
+
+/** How much of the stack, in bytes, code may have used where a handler is still called: the rest is for the handler. */
+const DEEP = 30_000;
+
+/**
+ * Milliseconds from one look at the buffer to the next, about. CPython counts: a look for so many calls and turns of
+ * loops, 50 unless we set the counter. Too many looks make a fast loop slow, and too few make slow code hard to reach.
+ */
+const PACE = 0.1;
+
+/** The most turns from one look to the next: they may have been fast ones, with slow ones to come. */
+const MOST = 200;
+
+/** After so many looks a handler that was called and has not come is given up: the code's recursion was too deep. */
+const PATIENCE = 1000;
+
+export class Safepoints {
+  #pyodide: Pyodide;
+  #inbox: Inbox;
+  #stackBase: number;
+  /** When Python has something to do of its own, in terms of `performance.now()`. */
+  #due = Infinity;
+  /** The handler was called, and has not ended yet. */
+  #claimed = false;
+  #looks = 0;
+  #serving = false;
+  #lastLook = 0;
+  /** How many calls and turns of loops there are from one look to the next. */
+  #interval = 50;
+
+  constructor(pyodide: Pyodide, inbox: Inbox) {
+    this.#pyodide = pyodide;
+    this.#inbox = inbox;
+    this.#stackBase = this.#stack();
+  }
+
+  /** Where the stack has got to; it grows downwards. */
+  #stack(): number {
+    return this.#pyodide._module?.stackSave?.() ?? 0;
+  }
+
+  /** Begin to interrupt; Python must have a handler of SIGUSR1. */
+  enable(): void {
+    // eslint-disable-next-line @typescript-eslint/no-this-alias -- a getter of an array-like cannot be an arrow
+    const safepoints = this;
+    this.#pyodide.setInterruptBuffer({
+      get 0() {
+        return safepoints.#look();
+      },
+      set 0(_zero: number) {
+        // the signal is not stored, see above
+      },
+    } as unknown as Uint8Array);
+  }
+
+  disable(): void {
+    this.#pyodide.setInterruptBuffer(undefined);
+  }
+
+  /** Call the handler in `delay` milliseconds if code computes then; Infinity takes that back. */
+  expect(delay: number): void {
+    this.#due = delay === Infinity ? delay : performance.now() + delay;
+  }
+
+  /** To be called by the handler: call `action`, unless that is what was interrupted. Never throws. */
+  serve(action: PyCallable): void {
+    if (this.#serving) return;
+    this.#serving = true;
+    try {
+      action();
+    } catch (error) {
+      // none of it is the interrupted code's doing
+      console.error("Laneway: an error at a safepoint:", error);
+    } finally {
+      this.#serving = false;
+      this.#claimed = false;
+    }
+  }
+
+  /** Hand over the messages that have arrived. */
+  drain(): void {
+    this.#inbox.drain();
+  }
+
+  /** Block the worker until a message arrives or Python is due, for `timeout` milliseconds at most. */
+  wait(timeout: number): void {
+    const rest = Math.min(timeout, this.#due - performance.now());
+    if (rest > 0) this.#inbox.wait(rest);
+  }
+
+  /** What the interpreter finds when it looks at the buffer. */
+  #look(): number {
+    const now = performance.now();
+    this.#setPace(now);
+    if (this.#serving || (this.#inbox.empty && now < this.#due)) return 0;
+    if (this.#claimed && ++this.#looks < PATIENCE) return 0;
+    if (this.#stackBase - this.#stack() > DEEP) return 0;
+    this.#claimed = true;
+    this.#looks = 0;
+    return SIGUSR1;
+  }
+
+  #setPace(now: number): void {
+    const module = this.#pyodide._module;
+    if (!module?.__Py_emscripten_signal_clock || !module.HEAP32) return;
+    const factor = Math.min(PACE / (now - this.#lastLook), 2);
+    this.#interval = Math.max(1, Math.min(Math.round(this.#interval * factor), MOST));
+    this.#lastLook = now;
+    module.HEAP32[module.__Py_emscripten_signal_clock / 4] = this.#interval;
+  }
+}
