@@ -171,7 +171,7 @@ async def test_in_the_middle_of_other_code_answers_are_brief() -> None:
         assert busy["matches"] == idle["matches"] == ["middle_name"]
         attribute = interpreter.interject(request("complete_request", {"code": "middle_name.appe"}))
         assert attribute is not None
-        assert attribute["matches"] == [".append"]
+        assert attribute["matches"] == ["append"]
         for msg_type, content in (
             ("inspect_request", {"code": "middle"}),
             ("is_complete_request", {"code": "for i in x:"}),

@@ -23,6 +23,20 @@ export class Kernel {
     );
   }
 
+  /** Send a message that has no reply; what it brings about on iopub goes to `onOutput`. */
+  post(msg_type, content, onOutput, buffers = []) {
+    const header = {
+      msg_id: `m${this.#count++}`,
+      msg_type,
+      session: "page",
+      username: "",
+      date: "",
+      version: "5.5",
+    };
+    this.#listeners.set(header.msg_id, onOutput);
+    this.transport.send({ channel: "shell", header, parent_header: {}, metadata: {}, content, buffers });
+  }
+
   /** Send a request; the promise is of `{content, ms}`, or of undefined where no answer comes. */
   request(msg_type, content, { channel = "shell", onOutput, patience = 60_000, metadata = {} } = {}) {
     const msg_id = `r${this.#count++}`;
@@ -408,6 +422,35 @@ export async function inspections(kernel) {
   const reply = await run.done;
   if (reply.content.ename !== "KeyboardInterrupt") kernel.faults.wrong.push(["inspections", reply.content]);
   return found;
+}
+
+const ECHO = `
+from comm import get_comm_manager
+def opened(comm, message):
+    comm.on_msg(lambda message: comm.send(message["content"]["data"], buffers=message["buffers"]))
+get_comm_manager().register_target("echo", opened)`;
+
+/** A comm, while a cell sleeps: returns what comes back of messages with and without a buffer, in order. */
+export async function comms(kernel) {
+  await kernel.execute(ECHO).done;
+  const run = kernel.execute('print("go", flush=True)\ntime.sleep(1000)');
+  await run.started;
+  const back = [];
+  await new Promise((resolve) => {
+    const onOutput = ({ header, content, buffers }) => {
+      if (header.msg_type === "comm_msg")
+        back.push([content.data.n, buffers.map((buffer) => buffer.byteLength)]);
+      if (back.length === 4) resolve();
+    };
+    kernel.post("comm_open", { comm_id: "echo", target_name: "echo", data: {} }, onOutput);
+    for (let n = 0; n < 4; n++) {
+      const buffers = n % 2 ? [] : [new ArrayBuffer(1000)];
+      kernel.post("comm_msg", { comm_id: "echo", data: { n } }, onOutput, buffers);
+    }
+  });
+  await kernel.interrupt();
+  await run.done;
+  return back;
 }
 
 const BENCH = `

@@ -63,8 +63,8 @@ async def test_requests_over_ten_kinds_of_loop(page: Page) -> None:
 
 
 async def test_requests_over_a_random_mix_of_states(page: Page) -> None:
-    measured = await storm(page, f"states(kernel, {150 * SIZE}, 2)")
-    assert sum(state["n"] for state in measured.values()) >= 150 * SIZE
+    measured = await storm(page, f"states(kernel, {300 * SIZE}, 2)")
+    assert sum(state["n"] for state in measured.values()) >= 300 * SIZE
 
 
 async def test_a_thousand_requests_at_once_while_a_cell_computes(page: Page) -> None:
@@ -104,6 +104,10 @@ async def test_recursion_to_its_limit_is_not_disturbed(page: Page) -> None:
 async def test_what_is_inspected_may_sleep_and_raise(page: Page) -> None:
     """User code that an answer runs must neither hang the kernel nor reach the cell."""
     assert await storm(page, "inspections(kernel)") == [True, True, True]
+
+
+async def test_comms_go_on_while_a_cell_sleeps(page: Page) -> None:
+    assert await storm(page, "comms(kernel)") == [[0, [1000]], [1, []], [2, [1000]], [3, []]]
 
 
 async def test_the_loop_is_hardly_slower(page: Page) -> None:
