@@ -100,6 +100,7 @@ DIFFERENCES: Mapping[str, Sequence[str]] = {
         "output: more attributes",
         "output: basicConfig",
     ],
+    "the program has another name": ["habits: wrong arguments"],
     "a notebook that closes stdout can still print": ["output: closing stdout"],
 }
 """The cells (notebook: name) that differ, by the reason. What does not differ has no business here."""
@@ -242,7 +243,8 @@ class FrontEnd:
                 lines.append(line(*stream))
             else:
                 stream = None
-                lines.append(line(message.msg_type, content))
+                more = [message.metadata, [bytes(buffer).hex() for buffer in message.buffers]]
+                lines.append(line(message.msg_type, content) + "".join(f" {part}" for part in more if part))
         return lines
 
 

@@ -184,6 +184,24 @@ async def test_interrupts_stop_task_cells(kc: Client, how: str) -> None:
     assert [(await soon(task)).reply["ename"] for task in tasks] == ["KeyboardInterrupt"] * 2
 
 
+async def test_a_cells_own_handler_gets_the_interrupt_once(kc: Client) -> None:
+    execution = kc.execute(
+        "import signal, time\ncalls = []\n"
+        "signal.signal(signal.SIGINT, lambda *_: calls.append(1))\n"
+        "print('ready', flush=True)\n"
+        "while not calls: time.sleep(0.01)\n"
+        "time.sleep(0.2)\nprint(len(calls))"
+    )
+    await output(execution, "ready")
+    await soon(kc.interrupt())
+    assert (await soon(execution)).stdout == "ready\n1\n"
+    # a cell begins with the kernel's own
+    execution = kc.execute("print('ready', flush=True)\nwhile True: pass")
+    await output(execution, "ready")
+    await soon(kc.interrupt())
+    assert (await soon(execution)).reply["ename"] == "KeyboardInterrupt"
+
+
 # ---- outputs find their parent
 
 
