@@ -40,7 +40,7 @@ pytestmark = pytest.mark.anyio
 
 NOTEBOOKS = sorted((Path(__file__).parent / "notebooks").glob("*.ipy"))
 MODULES = {"ipykernel": "ipykernel_launcher", "laneway": "laneway"}
-PATIENCE = 10
+PATIENCE = 20
 """Seconds after which something will not come any more. A test that passes waits for none of them."""
 
 DIFFERENCES: Mapping[str, Sequence[str]] = {
@@ -50,7 +50,7 @@ DIFFERENCES: Mapping[str, Sequence[str]] = {
         "errors: during handling",
         "errors: recursion",
         "errors_kinds: in a decorator and a lambda",
-        "errors_modes: verbose",
+        "errors_kinds: verbose",
         "widgets: error in output",
     ],
     "a reply counts as its execute_input does, also where the cell is not stored": [
