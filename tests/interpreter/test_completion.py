@@ -71,7 +71,7 @@ def with_jedi(shell: ZMQInteractiveShell, code: str) -> set[tuple[str, int, int]
 
 @pytest.mark.parametrize("code", [*FROM_OBJECTS, *JEDIS])
 def test_the_names_are_those_of_jedi(shell: ZMQInteractiveShell, code: str) -> None:
-    found = completions(shell, code, len(code))
+    found = completions(shell, shell.Completer, code, len(code))
     assert {(completion.text, completion.start, completion.end) for completion in found} == with_jedi(
         shell, code
     )
@@ -86,7 +86,7 @@ def test_jedi_is_not_asked_where_objects_tell_all(
 
     monkeypatch.setattr(shell.Completer, "_jedi_matches", asked)
     monkeypatch.setattr(shell.Completer, "_jedi_matcher", asked)
-    assert completions(shell, code, len(code))
+    assert completions(shell, shell.Completer, code, len(code))
     assert shell.Completer.use_jedi
 
 
@@ -104,9 +104,11 @@ def test_jedi_is_not_asked_where_objects_tell_all(
     ],
 )
 def test_kinds(shell: ZMQInteractiveShell, code: str, text: str, kind: str) -> None:
-    assert {found.text: found.type for found in completions(shell, code, len(code))}[text] == kind
+    assert {found.text: found.type for found in completions(shell, shell.Completer, code, len(code))}[
+        text
+    ] == kind
 
 
 def test_a_statement_is_not_offered_inside_an_expression(shell: ZMQInteractiveShell) -> None:
-    assert "break" in {found.text for found in completions(shell, "if x: br", 8)}
-    assert "break" not in {found.text for found in completions(shell, "print(br", 8)}
+    assert "break" in {found.text for found in completions(shell, shell.Completer, "if x: br", 8)}
+    assert "break" not in {found.text for found in completions(shell, shell.Completer, "print(br", 8)}

@@ -57,7 +57,7 @@ class MainSignal:
                 time.sleep(pause)
                 pause = min(2 * pause, 1)
                 with self._lock:
-                    if not wanted():
+                    if not (wanted() and self._handled_by_us):
                         self._own = False
                         return
                     self._send()
@@ -77,9 +77,9 @@ class MainSignal:
     def install(self, handler: Handler) -> Callable[[], None]:
         """Make `handler` that of SIGINT, and watch what CPython notes; returns what undoes that."""
         previous_handler = signal.signal(signal.SIGINT, handler)
+        self._handler = handler
         if sys.platform == "win32":
             return lambda: signal.signal(signal.SIGINT, previous_handler)
-        self._handler = handler
         self._reader, writer = os.pipe()
         os.set_blocking(self._reader, False)
         os.set_blocking(writer, False)
@@ -99,6 +99,11 @@ class MainSignal:
 
         return uninstall
 
+    def renew(self) -> None:
+        """SIGINT is ours again, if code has made it its own."""
+        if self._handler and not self._handled_by_us:
+            signal.signal(signal.SIGINT, self._handler)
+
     def taken(self) -> bool:
         """To be called by the handler. Is it ours?"""
         with self._lock:
@@ -107,6 +112,10 @@ class MainSignal:
             ours = self._own or time.monotonic() - self._sent < _ECHO
             self._own = False
             return ours
+
+    @property
+    def _handled_by_us(self) -> bool:
+        return signal.getsignal(signal.SIGINT) == self._handler
 
     # ---- the watching thread
 
@@ -120,7 +129,7 @@ class MainSignal:
                 self._noted = signal.SIGINT in self._read() or self._noted
             time.sleep(pause)
             with self._lock:
-                if self._noted and signal.getsignal(signal.SIGINT) is self._handler:
+                if self._noted and self._handled_by_us:
                     pause = min(2 * pause, 1)
                     _nudge()  # which is noted, too
                 else:

@@ -20,7 +20,7 @@ from types import FrameType
 from typing import Any
 
 from ..protocol.lanes import Job
-from ..protocol.message import Channel
+from ..protocol.message import Channel, Content
 from ..protocol.ports import Interpreter, Transport
 from ..protocol.routes import Family
 from . import fair
@@ -95,6 +95,11 @@ class ThreadHost(Host):
         if os.getpid() != self._process:
             raise KeyboardInterrupt  # in a process that user code has forked off
         self._main.on_signal(frame, self.interrupt)
+
+    async def _handle(self, job: Job) -> Content | None:
+        if job.key.family is Family.EXECUTE and _in_main_thread():
+            self._main.signal.renew()
+        return await super()._handle(job)
 
     def call_later(self, delay: float, call: Callable[[], object]) -> None:
         """See `Context`."""
