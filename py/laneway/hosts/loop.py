@@ -186,7 +186,7 @@ class LoopHost(Host):
     # ---- jobs
 
     def _interject(self, job: Job) -> bool:
-        """Answer `job` in the middle of other code; False where it has to wait for its turn on the loop."""
+        """Answer `job` in the middle of other code, unless it has just begun; False where that must wait."""
         try:
             reply = self._prompt[job][1].run(self._interpreter.interject, job.request)
         except BaseException as error:
@@ -194,8 +194,8 @@ class LoopHost(Host):
         if reply is None:
             return False
         del self._prompt[job]
-        self._main.withdraw(job)
-        self._finish(job, reply)
+        if self._main.withdraw(job):
+            self._finish(job, reply)
         return True
 
     async def _handle(self, job: Job) -> Content | None:

@@ -106,9 +106,14 @@ class Worker:
                 self._interrupt_thread(job)
         self._post(self._interrupt_suspended)
 
-    def withdraw(self, job: Job) -> None:
-        """Take back `job`, which has not begun. It will not be finished."""
+    def withdraw(self, job: Job) -> bool:
+        """Take back `job`, which will not be finished then; False where it has begun. On this worker's
+        thread, at a safepoint.
+        """
+        if job not in self._steps or self._steps[job].begun:
+            return False
         del self._steps[job]
+        return True
 
     def call_soon(self, call: Callable[[], object]) -> None:
         """Call `call` on this worker's loop, in order of the calls."""
@@ -231,8 +236,11 @@ class Worker:
         self._end(job, error_content("KernelError", "The kernel ended before this could run."))
 
     async def _run_job(self, job: Job) -> None:
-        if (steps := self._steps.get(job)) is None:
-            return  # withdrawn
+        steps = self._steps.get(job)
+        if steps:
+            steps.begun = True
+        if steps is None or job not in self._steps:  # withdrawn, be it at a safepoint between these lines
+            return
         reply: Content | None = None
         try:
             reply = await steps
@@ -269,6 +277,7 @@ class _Steps(Awaitable[Any]):
         self._context = context
         self._task: asyncio.Task[Any] | None = None
         self._interrupted = False
+        self.begun = False
 
     def interrupt(self) -> bool:
         """Raise KeyboardInterrupt where the coroutine awaits; False where it has not begun."""
