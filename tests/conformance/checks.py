@@ -551,6 +551,23 @@ async def check_interrupt_of_a_question(kc: Client) -> None:
     assert (await run(kc, "1")).status == "ok"
 
 
+async def check_what_is_missing_is_said(kc: Client) -> None:
+    has = kc.info["laneway"]
+
+    async def hook(_prompt: str, _password: bool) -> str:
+        return "answered"
+
+    result = await soon(kc.execute("print(input())", stdin=hook))
+    if has["input"]:
+        assert result.stdout == "answered\n"
+    else:
+        assert result.reply["ename"] == "StdinNotImplementedError", result.reply
+        assert "input() is not available" in result.reply["evalue"]
+    if "missing" in has:
+        assert any("computes" in sentence for sentence in has["missing"]) is not has["interrupts_blocking"]
+        assert any("input()" in sentence for sentence in has["missing"]) is not has["input"]
+
+
 async def check_no_question_without_stdin(kc: Client) -> None:
     result = await soon(kc.execute("input()"))
     assert result.status == "error"

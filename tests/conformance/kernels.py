@@ -61,6 +61,13 @@ async def node() -> AsyncGenerator[Client, None]:
 
 
 @asynccontextmanager
+async def node_plain() -> AsyncGenerator[Client, None]:
+    """The same without shared memory: nothing that code waits for can come."""
+    async with Client(NodeTransport(isolated=False)) as kc:
+        yield kc
+
+
+@asynccontextmanager
 async def chromium() -> AsyncGenerator[Client, None]:
     """LoopHost on Pyodide, in a worker of a cross-origin isolated page in Chromium: it shares memory with the
     page and can put stacks aside (JSPI).
@@ -81,6 +88,7 @@ KERNELS: dict[str, Kernel] = {
     "callback": callback,
     "zmq": zmq,
     "node": node,
+    "node_plain": node_plain,
     "chromium": chromium,
     "chromium_plain": chromium_plain,
 }

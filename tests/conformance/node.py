@@ -19,9 +19,10 @@ PACKAGES = ["laneway", "ipywidgets", "msgspec"]
 
 
 class NodeTransport:
-    """Starts the kernel, and ends it when it is closed."""
+    """Starts the kernel, and ends it when it is closed. `isolated`: does it share memory with its page?"""
 
-    def __init__(self) -> None:
+    def __init__(self, *, isolated: bool = True) -> None:
+        self._isolated = isolated
         self._json = json_codec()
         self._process: asyncio.subprocess.Process | None = None
         self._reader: asyncio.Task[None] | None = None
@@ -33,6 +34,7 @@ class NodeTransport:
             str(Path(__file__).with_name("node_kernel.mjs")),
             str(BUNDLE),
             json.dumps({"packages": PACKAGES}),
+            *(() if self._isolated else ("--plain",)),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
         )

@@ -2,12 +2,12 @@
  * The Pyodide kernel in Node: a worker thread, and this process's main thread as its page, which talks over stdin and
  * stdout.
  *
- *     node node_kernel.mjs PYODIDE_FOLDER [OPTIONS_JSON]
+ *     node node_kernel.mjs PYODIDE_FOLDER OPTIONS_JSON [--plain]
  *
  * A frame, both ways: 4 bytes with the length of the rest, 4 bytes with the number of parts, then for each part 4
  * bytes with its length and its bytes; all numbers little-endian. Part 0 is the envelope, the others are the binary
  * buffers. When the kernel can answer, a frame `{"ready": true}` comes. The end of stdin stops the kernel. Needs a built
- * `@laneway/kernel`. What is printed goes to stderr.
+ * `@laneway/kernel`. What is printed goes to stderr. `--plain`: without shared memory, as from a plain server.
  */
 import { Console } from "node:console";
 import { resolve } from "node:path";
@@ -98,7 +98,8 @@ function read(frame) {
 
 if (isMainThread) {
   globalThis.console = new Console(process.stderr, process.stderr);
-  const [folder, options = "{}"] = process.argv.slice(2);
+  const [folder, options, plain] = process.argv.slice(2);
+  if (plain) globalThis.crossOriginIsolated = false;
   page({ indexURL: resolve(folder), ...JSON.parse(options) });
 } else {
   const receive = serve(
