@@ -60,26 +60,20 @@ export class LanewayKernel implements IKernel {
     this.#sessions.delete(header.session);
     this.#sessions.add(header.session);
     if (header.msg_type.endsWith("_request")) this.#pending.set(header.msg_id, message);
-    try {
-      this.#transport.send({
-        channel: channel,
-        header: header,
-        parent_header: message.parent_header,
-        metadata: message.metadata,
-        content: message.content as Record<string, unknown>,
-        buffers: (message.buffers ?? []).map(copy),
-      });
-    } catch (error) {
-      if (!(error instanceof KernelDiedError)) throw error;
-      this.#answerPending();
-    }
+    this.#post({
+      channel,
+      header,
+      parent_header: message.parent_header,
+      metadata: message.metadata,
+      content: message.content as Record<string, unknown>,
+      buffers: (message.buffers ?? []).map(copy),
+    });
     return Promise.resolve();
   }
 
   /** Interrupt what runs. JupyterLite's own interrupt never tells the kernel. */
   interrupt(): void {
-    const request = this.#compose("control", "interrupt_request", {}, {});
-    if (this.#transport.status === "ready") this.#transport.send({ ...request, buffers: [] });
+    this.#post({ ...this.#compose("control", "interrupt_request", {}, {}), buffers: [] });
   }
 
   dispose(): void {
@@ -89,6 +83,15 @@ export class LanewayKernel implements IKernel {
     this.#transport.terminate();
     this.disposed.emit();
     Signal.clearData(this);
+  }
+
+  #post(message: Message): void {
+    try {
+      this.#transport.send(message);
+    } catch (error) {
+      if (!(error instanceof KernelDiedError)) throw error;
+      this.#answerPending();
+    }
   }
 
   #receive(message: Message): void {

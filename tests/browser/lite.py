@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
-from playwright.async_api import Page
+from playwright.async_api import Locator, Page
 
 from tests.page import ROOT, chromium_page, serving
 
@@ -57,6 +58,23 @@ _RUN_NOTEBOOK = """async (path) => {
   return cells.map((model) => model.toJSON());
 }"""
 
+_NEW_NOTEBOOK = """async () => {
+  const { commands } = window.jupyterapp;
+  window.notebook = await commands.execute("notebook:create-new", { kernelName: "laneway" });
+  await window.notebook.context.ready;
+  await window.notebook.sessionContext.ready;
+}"""
+
+_RUN_CELLS = """(sources) => {
+  const { sharedModel } = window.notebook.content.model;
+  const cells = sources.map((source) => ({ cell_type: "code", source }));
+  sharedModel.transact(() => {
+    sharedModel.deleteCellRange(0, sharedModel.cells.length);
+    sharedModel.insertCells(0, cells);
+  });
+  void window.jupyterapp.commands.execute("notebook:run-all-cells"); // it resolves when they have run
+}"""
+
 
 @asynccontextmanager
 async def jupyterlite(
@@ -87,3 +105,39 @@ async def jupyterlite(
 async def run_notebook(page: Page, path: str) -> list[dict[str, Any]]:
     """Open a notebook, run it from top to bottom, and return its code cells."""
     return await page.evaluate(_RUN_NOTEBOOK, path)
+
+
+@dataclass
+class Notebook:
+    """A notebook that is open in JupyterLab, as its users see it."""
+
+    page: Page
+
+    @classmethod
+    async def new(cls, page: Page) -> Notebook:
+        """Make one, with a kernel that runs."""
+        await page.evaluate(_NEW_NOTEBOOK)
+        return cls(page)
+
+    async def run(self, *sources: str) -> list[Locator]:
+        """Replace the cells of the notebook and start to run them all; returns them."""
+        await self.page.evaluate(_RUN_CELLS, sources)
+        return [self.cells.nth(at) for at in range(len(sources))]
+
+    @property
+    def cells(self) -> Locator:
+        """All of them."""
+        return self.page.locator(".jp-Notebook:visible .jp-CodeCell")
+
+    async def interrupt(self) -> None:
+        """Click the stop button."""
+        await self.page.locator("[data-jp-item-name='interrupt']:visible").click()
+
+    async def choose(self, menu: str, item: str) -> None:
+        """Choose from the menu bar."""
+        await self.page.locator(".lm-MenuBar-item").get_by_text(menu, exact=True).click()
+        await self.page.locator(".lm-Menu-item").filter(has_text=item).first.click()
+
+    async def accept(self) -> None:
+        """Press the button of the open dialog that does what was asked for."""
+        await self.page.locator(".jp-Dialog button.jp-mod-accept").click()
