@@ -47,7 +47,14 @@ def build() -> None:
         *_files(LABEXTENSION),
         *_files(LITE / "bundle"),
     ]
-    sources += [*SITE.glob("*.json"), *SITE.glob("*.py"), *LITE.glob("*.py"), LOGO, *wheels]
+    sources += [
+        *SITE.glob("*.json"),
+        *SITE.glob("*.py"),
+        *LITE.glob("*.py"),
+        *_files(LITE / "isolation"),
+        LOGO,
+        *wheels,
+    ]
     versions = [distribution(name).version for name in ("jupyterlite-core", "jupyterlab-widgets")]
     if _unchanged("dist", sources, versions) and DIST.is_dir():
         print("site/dist is up to date.")

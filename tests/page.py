@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import Page, async_playwright, expect
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -21,6 +21,8 @@ _ARGUMENTS = [
     "--disable-quic",
     "--no-first-run",
 ]
+
+expect.set_options(timeout=30_000)  # milliseconds: on a busy machine a kernel takes its time
 
 
 @contextmanager
@@ -39,14 +41,17 @@ def serving(folder: Path, *options: str) -> Generator[str, None, None]:
 
 
 @asynccontextmanager
-async def chromium_page() -> AsyncGenerator[Page, None]:
-    """A new page of a new browser."""
+async def chromium_page(*arguments: str, service_workers: bool = True) -> AsyncGenerator[Page, None]:
+    """A new page of a new browser, which gets `arguments`, and whose pages have service workers or not."""
     root = hasattr(os, "geteuid") and os.geteuid() == 0
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
-            executable_path=_executable(), args=[*_ARGUMENTS, *(["--no-sandbox"] if root else [])]
+            executable_path=_executable(),
+            args=[*_ARGUMENTS, *(["--no-sandbox"] if root else []), *arguments],
         )
-        yield await browser.new_page(viewport={"width": 1300, "height": 900})
+        yield await browser.new_page(
+            viewport={"width": 1300, "height": 900}, service_workers="allow" if service_workers else "block"
+        )
         await browser.close()
 
 

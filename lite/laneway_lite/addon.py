@@ -2,6 +2,9 @@
 
     <site>/static/laneway/pyodide/   Pyodide's core, wheels, pyodide-lock.json
     <site>/static/laneway/simple/    the site's own pip index, with the same wheels
+    <site>/static/laneway/isolation/ what makes pages cross-origin isolated, where the server does not
+    <site>/service-worker.js         JupyterLite's own, which remains in build/, and ours before it
+    <site>/*/index.html              with the script that registers it
     <site>/jupyter-lite.json         the settings of the labextension; the default kernel, unless one is set
 
 No page so built asks another host for anything, unless `pyodide_url` names one, and then only for packages
@@ -32,7 +35,7 @@ from jupyterlite_core.constants import (
 from jupyterlite_core.manager import LiteManager
 from packaging.utils import canonicalize_name
 from packaging.version import Version
-from traitlets import List, Unicode
+from traitlets import Bool, List, Unicode
 
 from . import index, lock
 from .errors import BuildError
@@ -40,7 +43,9 @@ from .errors import BuildError
 PLUGIN = "@laneway/lite:kernel"
 KERNEL = "laneway"
 BUNDLE = Path(__file__).parent / "bundle"
+ISOLATION = Path(__file__).parent / "isolation"
 STATIC = "static/laneway"
+SERVICE_WORKER = "service-worker.js"
 CORE = {"pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.js", "pyodide.asm.wasm", "python_stdlib.zip"}
 
 OLDEST_PYTHON = Version("3.12")
@@ -74,6 +79,13 @@ class LanewayAddon(BaseAddon):
     packages = List(
         Unicode(),
         help="Names of packages of the site to load whenever a kernel starts, besides the kernel's own.",
+    ).tag(config=True)
+
+    isolation = Bool(
+        default_value=True,
+        help="Whether a service worker makes the pages cross-origin isolated where the server does not send "
+        "the headers for it (COOP, COEP). Without isolation a kernel that computes can neither answer nor be "
+        "interrupted; with it, frames of other hosts show nothing unless these allow it.",
     ).tag(config=True)
 
     @property
@@ -120,6 +132,7 @@ class LanewayAddon(BaseAddon):
         )
         # other addons write the same file whenever they see fit: hence always
         yield self._act("settings", self._write_settings, file_dep=[target], uptodate=[False])
+        yield self._act("isolation", self._write_isolation, file_dep=[target], uptodate=[False])
 
     def check(self, manager: LiteManager) -> Iterator[Task]:
         """Compare every wheel of the site with the hash in the lock."""
@@ -266,6 +279,29 @@ class LanewayAddon(BaseAddon):
         data["defaultKernelName"] = self._from_user("defaultKernelName", KERNEL)
         path.write_text(json.dumps(config, indent=2, sort_keys=True), **UTF8)
         self.maybe_timestamp(path)
+
+    def _write_isolation(self) -> None:
+        """JupyterLite knows one service worker, at a fixed address: ours and its own become one script."""
+        site = self.manager.output_dir
+        original = f"build/{SERVICE_WORKER}"
+        script = ""
+        if self.isolation:
+            for name in ("isolate.js", "isolation.js"):
+                self.copy_one(ISOLATION / name, self.output / "isolation" / name)
+            imports = f'importScripts("{STATIC}/isolation/isolation.js", "{original}");\n'
+            (site / SERVICE_WORKER).write_text(imports, **UTF8)
+            config = _read(site / JUPYTERLITE_JSON)[JUPYTER_CONFIG_DATA]
+            caches = str(config.get("enableServiceWorkerCache", False)).lower()
+            # the very address that JupyterLite registers: another one would replace it
+            worker = f"../{SERVICE_WORKER}?enableCache={caches}"
+            script = f'<script src="../{STATIC}/isolation/isolate.js" data-worker="{worker}"></script>'
+        else:
+            self.copy_one(site / original, site / SERVICE_WORKER)
+        for page in site.glob("*/index.html"):
+            html = re.sub(r'<script src="[^"]*/isolate\.js"[^>]*></script>', "", page.read_text(**UTF8))
+            page.write_text(html.replace("<head>", f"<head>{script}", 1), **UTF8)
+        for path in (site / SERVICE_WORKER, *site.glob("*/index.html")):
+            self.maybe_timestamp(path)
 
     def _from_user(self, key: str, default: Any) -> Any:
         """What the user's own jupyter-lite.json says."""

@@ -39,17 +39,17 @@ const plugin: JupyterFrontEndPlugin<void> = {
         argv: [],
         resources: { "logo-svg": logoUrl, "logo-32x32": logoUrl, "logo-64x64": logoUrl },
       },
-      create: (options) => Promise.resolve(startKernel(app, serviceWorker, options)),
+      create: (options) => startKernel(app, serviceWorker, options),
     });
     if (kernelClient) passInterruptsOn(kernelClient);
   },
 };
 
-function startKernel(
+async function startKernel(
   app: JupyterFrontEnd,
   serviceWorker: IServiceWorkerManager | null,
   options: IKernel.IOptions,
-): LanewayKernel {
+): Promise<LanewayKernel> {
   const notice = new StartNotice(DISPLAY_NAME);
   let start: LiteStartOptions;
   try {
@@ -60,8 +60,9 @@ function startKernel(
     notice.fail(sentence);
     throw error;
   }
+  const served = await isServed(serviceWorker);
   const worker = new Worker(WORKER_URL, { type: "module" });
-  if (crossOriginIsolated || serviceWorker?.enabled) {
+  if (crossOriginIsolated || served) {
     // JupyterLab writes "drive:folder", and only "folder" for the default drive
     const [, name = "", directory = ""] = /^(?:([^:]*):)?(.*)$/.exec(options.location) ?? [];
     start.drive = {
@@ -77,6 +78,23 @@ function startKernel(
     );
   }
   return new LanewayKernel(options, worker, start, notice);
+}
+
+/**
+ * Whether JupyterLite's service worker serves the page. Waits until that is settled: soon after the page has loaded
+ * JupyterLite removes it once and registers it anew, and a kernel that started between would lack files, or the
+ * headers without which an isolated page refuses it.
+ */
+async function isServed(manager: IServiceWorkerManager | null): Promise<boolean> {
+  // where the browser has none, `ready` never comes
+  if (manager === null || !("serviceWorker" in navigator)) return false;
+  try {
+    await manager.ready;
+    await navigator.serviceWorker.ready;
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function passInterruptsOn(client: IKernelClient): void {

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from playwright.async_api import Locator, Page
+from playwright.async_api import Frame, Locator, Page
 
 from tests.page import ROOT, chromium_page, serving
 
@@ -78,15 +78,20 @@ _RUN_CELLS = """(sources) => {
 
 @asynccontextmanager
 async def jupyterlite(
-    *options: str, app: str = "lab", kernel: bool = True
+    *options: str,
+    app: str = "lab",
+    kernel: bool = True,
+    isolate: bool = True,
+    service_workers: bool = True,
 ) -> AsyncGenerator[tuple[Page, list[str]], None]:
     """A page with JupyterLite, and the addresses outside the site that it has asked for; with a kernel, where
     it is wanted.
 
-    `options` are those of the server.
+    `options` are those of the server. `isolate` says whether the site's service worker may isolate the page,
+    `service_workers` whether the browser has any.
     """
     with serving(DIST, *options) as address:
-        async with chromium_page() as page:
+        async with chromium_page(service_workers=service_workers) as page:
             strangers: list[str] = []
 
             def requested(url: str) -> None:
@@ -95,11 +100,23 @@ async def jupyterlite(
 
             # of the context, so that the workers' requests are seen as well
             page.context.on("request", lambda request: requested(request.url))
+            if not isolate:
+                await page.route("**/isolate.js", lambda route: route.abort())
             await page.goto(f"{address}lite/{app}/index.html")
+            if isolate and service_workers:
+                await page.wait_for_function(
+                    "crossOriginIsolated"
+                )  # after a reload, where the server does not help
             await page.evaluate(_WAIT)
             if kernel:
-                await page.evaluate(_START)
+                await start_kernel(page)
             yield page, strangers
+
+
+async def start_kernel(page: Page | Frame) -> None:
+    """Start `window.kernel` in a page with JupyterLite; `window.run` runs cells in it."""
+    await page.evaluate(_WAIT)
+    await page.evaluate(_START)
 
 
 async def run_notebook(page: Page, path: str) -> list[dict[str, Any]]:

@@ -252,8 +252,12 @@ async def test_a_slider_moves_a_label(page: Page) -> None:
     ).to_be_visible()
 
 
-@pytest.mark.parametrize("isolation", [True, False], ids=["isolated", "not isolated"])
-async def test_files_beside_a_notebook_in_a_folder(isolation: bool) -> None:
+@pytest.mark.parametrize(
+    ("options", "isolate"),
+    [((), True), (("--no-isolation",), True), (("--no-isolation",), False)],
+    ids=["isolated by the server", "isolated by the service worker", "not isolated"],
+)
+async def test_files_beside_a_notebook_in_a_folder(options: tuple[str, ...], isolate: bool) -> None:
     """Read by relative path; what a cell writes there is among JupyterLite's files."""
     source = (
         "from pathlib import Path\n"
@@ -261,7 +265,7 @@ async def test_files_beside_a_notebook_in_a_folder(isolation: bool) -> None:
         "Path('written.txt').write_text(text.upper())\n"
         "print(text)"
     )
-    async with jupyterlite(*([] if isolation else ["--no-isolation"]), kernel=False) as (page, strangers):
+    async with jupyterlite(*options, isolate=isolate, kernel=False) as (page, strangers):
         path = await page.evaluate(_SAVE_NOTEBOOK, [source, "notes é.txt", "über alles"])
         (cell,) = await run_notebook(page, path)
         written = await page.evaluate(
@@ -287,13 +291,4 @@ async def test_the_other_apps(app: str) -> None:
     async with jupyterlite(app=app) as (page, strangers):
         outputs = await page.evaluate("async () => (await window.run('1+1').finished).outputs")
         assert [output["data"]["text/plain"] for output in outputs] == ["2"]
-        assert strangers == []
-
-
-async def test_without_cross_origin_isolation() -> None:
-    async with jupyterlite("--no-isolation") as (page, strangers):
-        outputs = await page.evaluate("async () => (await window.run('1+1').finished).outputs")
-        assert [output["data"]["text/plain"] for output in outputs] == ["2"]
-        info = await page.evaluate("async () => (await window.kernel.requestKernelInfo()).content.laneway")
-        assert info["cross_origin_isolated"] is False
         assert strangers == []

@@ -4,6 +4,7 @@ import contextlib
 import functools
 import http.server
 import json
+import re
 import shutil
 import threading
 from collections.abc import Callable, Generator
@@ -62,6 +63,39 @@ def test_settings_of_the_labextension(site: Site) -> None:
     assert settings["packages"] == ["laneway", "micropip", "ipywidgets", "msgspec", "pydantic", "first"]
     assert (site.output / settings["pipIndexURLs"][0].format(package_name="second")).is_file()
     assert site.config()["defaultKernelName"] == "laneway"
+
+
+def test_pages_isolate_themselves(site: Site) -> None:
+    page = (site.output / "repl" / "index.html").read_text()
+    (script,) = re.findall(r'<script src="(\S+)" data-worker="(\S+)">', page)
+    assert script[1] == "../service-worker.js?enableCache=false", "the address that JupyterLite registers"
+    assert page.index(script[0]) < page.index("config-utils.js")
+    assert (site.output / "repl" / script[0]).is_file()
+    imports = re.findall(r'"(\S+?)"', (site.output / "service-worker.js").read_text())
+    assert len(imports) == 2
+    for path in imports:
+        assert (site.output / path).is_file()
+
+
+def test_isolation_can_be_turned_off_and_on(new_site: NewSite) -> None:
+    site = new_site()
+    (site.folder / "jupyter-lite.json").write_text(
+        json.dumps(
+            {"jupyter-lite-schema-version": 0, "jupyter-config-data": {"enableServiceWorkerCache": True}}
+        )
+    )
+    page, worker = site.output / "repl" / "index.html", site.output / "service-worker.js"
+    site.build(isolation=False)
+    original = page.read_text()
+    assert "isolate.js" not in original
+    assert worker.read_bytes() == (site.output / "build" / "service-worker.js").read_bytes()
+    site.build()
+    site.build()
+    assert page.read_text().count("isolate.js") == 1
+    assert 'data-worker="../service-worker.js?enableCache=true"' in page.read_text()
+    site.build(isolation=False)
+    assert page.read_text() == original
+    assert worker.read_bytes() == (site.output / "build" / "service-worker.js").read_bytes()
 
 
 def test_check_finds_a_broken_wheel(site: Site) -> None:

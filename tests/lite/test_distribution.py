@@ -23,7 +23,9 @@ def names(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> set[str]:
 def test_wheel_has_the_bundle(names: set[str], bundle: Path) -> None:
     assert {f"laneway_lite/bundle/{path.name}" for path in bundle.iterdir()} <= names
     code = {name for name in names if name.startswith("laneway_lite/") and "/bundle/" not in name}
-    assert code == {f"laneway_lite/{name}.py" for name in ("__init__", "addon", "errors", "index", "lock")}
+    modules = {f"{name}.py" for name in ("__init__", "addon", "errors", "index", "lock")}
+    isolation = {f"isolation/{name}.js" for name in ("isolate", "isolation", "service-worker")}
+    assert code == {f"laneway_lite/{name}" for name in modules | isolation}
 
 
 def test_wheel_has_the_labextension_where_jupyter_looks(names: set[str]) -> None:
