@@ -8,7 +8,7 @@
 
 import type { KernelMessage } from "@jupyterlab/services";
 import type { IKernel } from "@jupyterlite/services";
-import { KernelDiedError } from "@laneway/kernel";
+import { KernelDiedError, missing } from "@laneway/kernel";
 import type { Channel, Header, Message } from "@laneway/kernel";
 import { WorkerTransport } from "@laneway/kernel/browser";
 import { Signal } from "@lumino/signaling";
@@ -31,6 +31,7 @@ export class LanewayKernel implements IKernel {
   #sessions = new Set<string>();
   /** Requests without a reply, by msg_id. */
   #pending = new Map<string, KernelMessage.IMessage>();
+  #composed = 0;
   /** Why there is no kernel any more: a sentence, then lines with details. */
   #failure = "";
 
@@ -95,6 +96,7 @@ export class LanewayKernel implements IKernel {
   }
 
   #receive(message: Message): void {
+    if (message.header.msg_type === "kernel_info_reply") this.#notice.missing(missing(message.content));
     if (message.channel === "shell" || message.channel === "control") {
       // the reply to an interrupt of ours is nobody else's
       if (!this.#pending.delete(message.parent_header.msg_id ?? "")) return;
@@ -163,7 +165,8 @@ export class LanewayKernel implements IKernel {
     parent_header: Message["parent_header"],
   ): Message {
     const header: Header = {
-      msg_id: crypto.randomUUID(),
+      // not a UUID: `crypto` makes them over HTTPS only
+      msg_id: `${this.id}-${++this.#composed}`,
       msg_type,
       session: [...this.#sessions].at(-1) ?? "",
       username: "",

@@ -1,7 +1,13 @@
-/** Tells the user how far the start of a kernel is: one notification, which stays only if the start fails. */
+/**
+ * Tells the user how far the start of a kernel is: one notification, which stays only if the start fails. And, once in
+ * a page, what kernels cannot do in it.
+ */
 
 import { Notification } from "@jupyterlab/apputils";
 import type { Progress } from "@laneway/kernel";
+
+/** What the user has been told is missing. */
+const told = new Set<string>();
 
 export class StartNotice {
   #title: string;
@@ -32,5 +38,13 @@ export class StartNotice {
   fail(sentence: string): void {
     this.close();
     Notification.error(`${this.#title}: ${sentence}`, { autoClose: false });
+  }
+
+  /** Say what the kernel cannot do, a sentence for each thing. JupyterLab cuts off what is longer than 140 letters. */
+  missing(sentences: string[]): void {
+    for (const sentence of sentences.filter((sentence) => !told.has(sentence))) {
+      told.add(sentence);
+      Notification.warning(`${this.#title}: ${sentence}`, { autoClose: 15_000 });
+    }
   }
 }

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.async_api import Frame, Page
+from playwright.async_api import Frame, Page, expect
 
 from tests.page import ROOT, chromium_page, serving
 
@@ -29,13 +30,24 @@ def loads(page: Page) -> list[str]:
     return urls
 
 
-async def info(page: Page) -> dict[str, object]:
+async def info(page: Page) -> dict[str, Any]:
     return await page.evaluate("async () => (await window.kernel.requestKernelInfo()).content.laneway")
 
 
 async def two(page: Page | Frame) -> str:
     outputs = await page.evaluate("async () => (await window.run('1+1').finished).outputs")
     return outputs[0]["data"]["text/plain"]
+
+
+async def interrupted(page: Page) -> str:
+    return await page.evaluate(
+        """async () => {
+          const cell = window.run("import asyncio\\nprint('ready')\\nawait asyncio.sleep(1000)");
+          await cell.until("ready");
+          await window.kernel.interrupt();
+          return (await cell.finished).reply.ename;
+        }"""
+    )
 
 
 @pytest.mark.parametrize("app", ["lab", "repl"])
@@ -69,8 +81,15 @@ async def test_a_page_that_the_server_isolates_is_left_alone() -> None:
 async def test_without_service_workers() -> None:
     async with jupyterlite("--no-isolation", service_workers=False) as (page, strangers):
         assert await two(page) == "2"
-        assert (await info(page))["cross_origin_isolated"] is False
+        said = await info(page)
+        assert said["cross_origin_isolated"] is False
         assert strangers == []
+        # said in the page, too: once
+        (sentence,) = said["missing"]
+        notice = page.locator(".Toastify__toast").filter(has_text=sentence)
+        await expect(notice).to_be_visible()
+        await start_kernel(page)
+        await expect(notice).to_have_count(1)
 
 
 async def test_without_https() -> None:
@@ -83,6 +102,7 @@ async def test_without_https() -> None:
             await start_kernel(page)
             assert await two(page) == "2"
             assert (await info(page))["cross_origin_isolated"] is False
+            assert await interrupted(page) == "KeyboardInterrupt"
             assert loaded == [url]
 
 

@@ -1,3 +1,4 @@
+export * from "./capabilities.js";
 export * from "./envelope.js";
 export * from "./errors.js";
 export * from "./mailbox.js";

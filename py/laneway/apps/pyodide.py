@@ -31,13 +31,9 @@ from ..protocol.errors import StdinNotAvailableError
 HEADROOM = 500
 """Levels of recursion that a safepoint has, however deep the interrupted code's is."""
 
-_NO_WAIT = (
-    "input() is not available here: it needs a browser with JavaScript Promise Integration (JSPI), or a "
-    "cross-origin isolated page (COOP and COEP headers)."
-)
+_NO_WAIT = "input() is not available here: it needs a cross-origin isolated page or a browser with JSPI."
 _NO_SAFEPOINTS = (
-    "Nothing is answered while a cell computes, and it cannot be interrupted then: that needs a cross-origin "
-    "isolated page (COOP and COEP headers)."
+    "While a cell computes, nothing is answered or interrupted: this page is not cross-origin isolated."
 )
 
 
