@@ -65,14 +65,15 @@ _NEW_NOTEBOOK = """async () => {
   await window.notebook.sessionContext.ready;
 }"""
 
-_RUN_CELLS = """(sources) => {
+_RUN_CELLS = """async (sources) => {
+  await window.running; // the cells before
   const { sharedModel } = window.notebook.content.model;
   const cells = sources.map((source) => ({ cell_type: "code", source }));
   sharedModel.transact(() => {
     sharedModel.deleteCellRange(0, sharedModel.cells.length);
     sharedModel.insertCells(0, cells);
   });
-  void window.jupyterapp.commands.execute("notebook:run-all-cells"); // it resolves when they have run
+  window.running = window.jupyterapp.commands.execute("notebook:run-all-cells").catch(() => undefined);
 }"""
 
 
@@ -137,7 +138,7 @@ class Notebook:
         return cls(page)
 
     async def run(self, *sources: str) -> list[Locator]:
-        """Replace the cells of the notebook and start to run them all; returns them."""
+        """Replace the cells of the notebook, when these have run, and start to run all; returns them."""
         await self.page.evaluate(_RUN_CELLS, sources)
         return [self.cells.nth(at) for at in range(len(sources))]
 

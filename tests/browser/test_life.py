@@ -33,10 +33,12 @@ async def busy(cell: Locator) -> None:
     "code",
     [
         "import asyncio\nprint('ready')\nawait asyncio.sleep(1000)",
+        "import time\nprint('ready')\ntime.sleep(1000)",
+        "print('ready')\nwhile True: pass",
         "input('ready')",
         "# task\nimport asyncio\nprint('ready')\nawait asyncio.sleep(1000)",
     ],
-    ids=["await", "input", "task cell"],
+    ids=["await", "sleep", "loop", "input", "task cell"],
 )
 async def test_stopping(notebook: Notebook, code: str, how: str) -> None:
     await notebook.run("kept = 'kept'")
@@ -92,6 +94,33 @@ async def test_restarting(page: Page, notebook: Notebook) -> None:
     await notebook.accept()
     (after,) = await notebook.run("'forgotten' in globals()")
     await expect(after.locator(".jp-OutputArea-output")).to_have_text("False")
+    assert len(page.workers) == workers
+
+
+@pytest.mark.parametrize(
+    "death",
+    [
+        "import os\nos._exit(3)",
+        "import ctypes\nctypes.string_at(0xFFFFFFF0, 100)",
+        "import asyncio, js\njs.eval('setTimeout(close)')\nawait asyncio.sleep(1000)",
+    ],
+    ids=["exit", "trap", "end of the worker"],
+)
+async def test_dying(page: Page, notebook: Notebook, death: str) -> None:
+    """The page says so, what was asked fails, what is asked fails, and a restart helps."""
+    workers = len(page.workers)
+    dying, queued = await notebook.run(death, "print('never')")
+    for cell in (dying, queued):
+        await expect(cell.locator(".jp-OutputArea")).to_contain_text("restart the kernel")
+    notice = page.locator(".Toastify__toast").filter(has_text="restart the kernel")
+    await expect(notice).to_be_visible()
+    await notice.get_by_role("button").click()
+    (late,) = await notebook.run("print('never')")
+    await expect(late.locator(".jp-OutputArea")).to_contain_text("restart the kernel")
+    await notebook.choose("Kernel", "Restart Kernel…")
+    await notebook.accept()
+    (after,) = await notebook.run("print('alive')")
+    await expect(after.locator(".jp-OutputArea-output")).to_have_text("alive\n")
     assert len(page.workers) == workers
 
 

@@ -93,6 +93,11 @@ export class WorkerTransport {
       case "progress":
         this.#handlers.onProgress?.(data);
         break;
+      case "lock":
+        void navigator.locks.request(data.name, () =>
+          this.#end("failed", "The kernel's worker has ended; restart the kernel."),
+        );
+        break;
       case "ready":
         this.#status = "ready";
         this.#settle.resolve();

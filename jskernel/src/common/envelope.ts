@@ -55,6 +55,8 @@ export type ToWorker =
 
 export type FromWorker =
   | ({ type: "progress" } & Progress)
+  /** The worker holds the Web Lock of this name for as long as it lives. */
+  | { type: "lock"; name: string }
   | { type: "ready" }
   | ({ type: "message" } & Envelope)
   /** There is room in the mailbox again. */

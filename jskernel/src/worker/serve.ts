@@ -98,6 +98,15 @@ export function serve<Options extends StartOptions>(
 /** Serve one kernel in a dedicated worker: call it in the worker's entry module, before anything is awaited. */
 export function serveWorker<Options extends StartOptions>(hooks: BootHooks<Options> = {}): void {
   const scope = globalThis as unknown as DedicatedWorkerGlobalScope;
-  const receive = serve({ post: (message, transfer) => scope.postMessage(message, transfer) }, hooks);
+  const post = (message: FromWorker, transfer: ArrayBuffer[] = []) => scope.postMessage(message, transfer);
+  const receive = serve({ post }, hooks);
   scope.addEventListener("message", ({ data }) => receive(data as ToWorker));
+  // a worker's end is no event, whoever ends it; but its locks are free then (there are none without HTTPS)
+  const { locks } = scope.navigator as { locks?: LockManager };
+  if (!locks) return;
+  const name = crypto.randomUUID();
+  void locks.request(name, () => {
+    post({ type: "lock", name });
+    return new Promise(() => undefined);
+  });
 }
