@@ -84,8 +84,8 @@ class LanewayAddon(BaseAddon):
     isolation = Bool(
         default_value=True,
         help="Whether a service worker makes the pages cross-origin isolated where the server does not send "
-        "the headers for it (COOP, COEP). Without isolation a kernel that computes can neither answer nor be "
-        "interrupted; with it, frames of other hosts show nothing unless these allow it.",
+        "the headers for it (COOP, COEP). Without isolation a kernel that computes answers late; with it, "
+        "frames of other hosts show nothing unless these allow it.",
     ).tag(config=True)
 
     @property

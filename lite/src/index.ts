@@ -8,7 +8,9 @@ import type { IKernel } from "@jupyterlite/services";
 import logo from "../style/logo.svg";
 import type { LiteStartOptions } from "./common/drive.js";
 import { serveDrive } from "./drive-server.js";
+import { ENDPOINT } from "./common/mail.js";
 import { LanewayKernel } from "./kernel.js";
+import { answerMail, MailServer } from "./mail-server.js";
 import { PLUGIN_ID, readOptions } from "./options.js";
 import { StartNotice } from "./start-notice.js";
 
@@ -42,6 +44,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
       create: (options) => startKernel(app, serviceWorker, options),
     });
     if (kernelClient) passInterruptsOn(kernelClient);
+    serviceWorker?.registerStdinHandler(ENDPOINT, answerMail);
   },
 };
 
@@ -77,7 +80,16 @@ async function startKernel(
       "Laneway: the kernel has no files of JupyterLite here; the page is not cross-origin isolated and has no service worker.",
     );
   }
-  return new LanewayKernel(options, worker, start, notice);
+  let mail: MailServer | undefined;
+  if (served && !crossOriginIsolated) {
+    mail = new MailServer();
+    start.mail = {
+      baseUrl: PageConfig.getBaseUrl(),
+      browsingContextId: serviceWorker?.browsingContextId ?? "",
+      kernel: mail.name,
+    };
+  }
+  return new LanewayKernel(options, worker, start, notice, mail);
 }
 
 /**

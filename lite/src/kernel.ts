@@ -13,6 +13,7 @@ import type { Channel, Header, Message } from "@laneway/kernel";
 import { WorkerTransport } from "@laneway/kernel/browser";
 import { Signal } from "@lumino/signaling";
 import type { LiteStartOptions } from "./common/drive.js";
+import type { MailServer } from "./mail-server.js";
 import type { StartNotice } from "./start-notice.js";
 
 export class LanewayKernel implements IKernel {
@@ -25,6 +26,7 @@ export class LanewayKernel implements IKernel {
 
   #transport: WorkerTransport;
   #notice: StartNotice;
+  #mail: MailServer | undefined;
   #deliver: IKernel.SendMessage;
   #isDisposed = false;
   /** The clients that have spoken; the last to do so is last. */
@@ -35,12 +37,20 @@ export class LanewayKernel implements IKernel {
   /** Why there is no kernel any more: a sentence, then lines with details. */
   #failure = "";
 
-  constructor(options: IKernel.IOptions, worker: Worker, start: LiteStartOptions, notice: StartNotice) {
+  /** `mail` is for a worker that shares no memory with the page. */
+  constructor(
+    options: IKernel.IOptions,
+    worker: Worker,
+    start: LiteStartOptions,
+    notice: StartNotice,
+    mail?: MailServer,
+  ) {
     this.id = options.id;
     this.name = options.name;
     this.location = options.location;
     this.#deliver = options.sendMessage;
     this.#notice = notice;
+    this.#mail = mail;
     this.#transport = new WorkerTransport(worker, start, {
       onMessage: (message) => this.#receive(message),
       onProgress: (progress) => notice.show(progress),
@@ -81,6 +91,7 @@ export class LanewayKernel implements IKernel {
     if (this.#isDisposed) return;
     this.#isDisposed = true;
     this.#notice.close();
+    this.#mail?.close();
     this.#transport.terminate();
     this.disposed.emit();
     Signal.clearData(this);
@@ -88,6 +99,7 @@ export class LanewayKernel implements IKernel {
 
   #post(message: Message): void {
     try {
+      this.#mail?.put(message);
       this.#transport.send(message);
     } catch (error) {
       if (!(error instanceof KernelDiedError)) throw error;
@@ -100,6 +112,8 @@ export class LanewayKernel implements IKernel {
     if (message.channel === "shell" || message.channel === "control") {
       // the reply to an interrupt of ours is nobody else's
       if (!this.#pending.delete(message.parent_header.msg_id ?? "")) return;
+      // a cell gets only what was sent before it, or while it runs
+      if (this.#pending.size === 0) this.#mail?.clear();
     }
     this.#send(message);
   }

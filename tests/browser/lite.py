@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from playwright.async_api import Frame, Locator, Page
@@ -80,6 +81,7 @@ _RUN_CELLS = """async (sources) => {
 @asynccontextmanager
 async def jupyterlite(
     *options: str,
+    site: Path = DIST,
     app: str = "lab",
     kernel: bool = True,
     isolate: bool = True,
@@ -91,7 +93,7 @@ async def jupyterlite(
     `options` are those of the server. `isolate` says whether the site's service worker may isolate the page,
     `service_workers` whether the browser has any.
     """
-    with serving(DIST, *options) as address:
+    with serving(site, *options) as address:
         async with chromium_page(service_workers=service_workers) as page:
             strangers: list[str] = []
 

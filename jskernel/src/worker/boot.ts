@@ -7,13 +7,18 @@ import { KernelError } from "../common/index.js";
 import type { Progress, StartOptions } from "../common/index.js";
 import { importKernel, startKernel } from "./bridge.js";
 import type { Kernel, KernelEvents } from "./bridge.js";
-import type { Inbox } from "./inbox.js";
+import type { Inbox, InboxEvents } from "./inbox.js";
 import type { Pyodide, PyodideModule } from "./pyodide.js";
 import { Safepoints } from "./safepoints.js";
 
 export interface BootHooks<Options extends StartOptions = StartOptions> {
   /** Runs when Pyodide and its packages are there, before the kernel starts: mounts a file system, for example. */
   afterLoad?(pyodide: Pyodide, options: Options): void | Promise<void>;
+  /**
+   * Where page and worker share no memory: another way by which messages arrive while code computes or blocks, if there
+   * is one.
+   */
+  inbox?(options: Options, events: InboxEvents): Inbox | undefined;
   /** Takes what Pyodide itself prints, line by line; the console by default. */
   print?: (text: string) => void;
 }

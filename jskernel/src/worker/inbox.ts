@@ -1,4 +1,4 @@
-/** What arrives at the worker, by the mailbox and beside it, in the order in which it was sent. */
+/** How messages arrive at the worker. */
 
 import { decode, MailboxReader, RecordKind } from "../common/index.js";
 import type { Envelope } from "../common/index.js";
@@ -10,7 +10,24 @@ export interface InboxEvents {
   room(): void;
 }
 
-export class Inbox {
+/** Where messages arrive, in part while code computes or blocks. */
+export interface Inbox {
+  /** Whether there is nothing to hand over now. Asked often while code computes. */
+  readonly empty: boolean;
+  /** Begin to hand over: the kernel runs. */
+  open(): void;
+  /** A message has come by `postMessage`. */
+  posted(envelope: Envelope): void;
+  /** The doorbell has rung. */
+  bell(): void;
+  /** Hand over what has arrived, one after the other: what takes one is not handed the next meanwhile. */
+  drain(): void;
+  /** Block until something arrives, for `timeout` milliseconds at most. */
+  wait(timeout: number): void;
+}
+
+/** What arrives by the mailbox and beside it, in the order in which it was sent. */
+export class MailboxInbox implements Inbox {
   #mailbox: MailboxReader;
   #events: InboxEvents;
   /** Messages that came by `postMessage` and whose place was not read yet. */
@@ -25,31 +42,26 @@ export class Inbox {
     this.#events = events;
   }
 
-  /** Begin to hand over: the kernel runs. */
   open(): void {
     this.#isOpen = true;
     this.bell();
   }
 
-  /** Whether there is nothing in the mailbox to hand over now. */
   get empty(): boolean {
     return !this.#isOpen || this.#isDraining || this.#mailbox.empty;
   }
 
-  /** A message has come by `postMessage`. */
   posted(envelope: Envelope): void {
     this.#posted.push(envelope);
     this.drain();
   }
 
-  /** The doorbell has rung. */
   bell(): void {
     if (!this.#isOpen) return;
     this.#mailbox.answerBell();
     this.drain();
   }
 
-  /** Hand over what has arrived, one after the other: what takes one is not handed the next meanwhile. */
   drain(): void {
     if (!this.#isOpen || this.#isDraining) return;
     this.#isDraining = true;
@@ -67,7 +79,6 @@ export class Inbox {
     if (this.#mailbox.roomAwaited()) this.#events.room();
   }
 
-  /** Block until something arrives, for `timeout` milliseconds at most. */
   wait(timeout: number): void {
     this.#mailbox.wait(timeout);
   }

@@ -7,11 +7,13 @@ import type { Envelope, FromWorker, StartOptions, ToWorker } from "../common/ind
 import { boot } from "./boot.js";
 import type { BootHooks } from "./boot.js";
 import type { Kernel } from "./bridge.js";
-import { Inbox } from "./inbox.js";
+import { MailboxInbox } from "./inbox.js";
+import type { Inbox, InboxEvents } from "./inbox.js";
 
 export { boot } from "./boot.js";
 export type { BootEvents, BootHooks } from "./boot.js";
 export type { Kernel, KernelEvents } from "./bridge.js";
+export type { Inbox, InboxEvents } from "./inbox.js";
 export type { PyCallable, Pyodide, PyProxy } from "./pyodide.js";
 
 /** The worker's end of the connection to the page; whatever carries it (a worker, Node's streams). */
@@ -45,13 +47,12 @@ export function serve<Options extends StartOptions>(
 
   const start = async (options: Options, mailbox?: SharedArrayBuffer) => {
     state = "starting";
-    inbox =
-      mailbox &&
-      new Inbox(mailbox, {
-        message: (envelope) => kernel?.receive(envelope),
-        stop: () => kernel?.stop(),
-        room: () => post({ type: "room" }),
-      });
+    const arrivals: InboxEvents = {
+      message: (envelope) => kernel?.receive(envelope),
+      stop: () => kernel?.stop(),
+      room: () => post({ type: "room" }),
+    };
+    inbox = mailbox ? new MailboxInbox(mailbox, arrivals) : hooks.inbox?.(options, arrivals);
     const started = await boot(
       options,
       {

@@ -4,20 +4,20 @@ import { test } from "node:test";
 import { createMailbox, encode } from "@laneway/kernel";
 import type { Channel, Envelope, ToWorker } from "@laneway/kernel";
 import { Outbox } from "#lib/browser/mailbox.js";
-import { Inbox } from "#lib/worker/inbox.js";
+import { MailboxInbox } from "#lib/worker/inbox.js";
 
 /** A page and its worker; what is posted waits until `deliver`, as if the worker computed until then. */
 class Pair {
   received: string[] = [];
   posted: ToWorker[] = [];
-  inbox: Inbox;
+  inbox: MailboxInbox;
   outbox: Outbox;
   onReceive: () => void = () => undefined;
 
   constructor(size?: number) {
     const mailbox = createMailbox(size);
     this.outbox = new Outbox(mailbox, (message) => this.posted.push(message));
-    this.inbox = new Inbox(mailbox, {
+    this.inbox = new MailboxInbox(mailbox, {
       message: (envelope) => {
         this.received.push(name(envelope));
         this.onReceive();

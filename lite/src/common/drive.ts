@@ -8,6 +8,7 @@
  */
 
 import type { StartOptions } from "@laneway/kernel";
+import type { MailOptions } from "./mail.js";
 import type { TDriveMethod, TDriveRequest } from "@jupyterlite/services/lib/contents/drivefs.js";
 
 export const STATE = 0;
@@ -40,4 +41,6 @@ export interface DriveOptions {
 export interface LiteStartOptions extends StartOptions {
   /** Without it the kernel has no files of JupyterLite. */
   drive?: DriveOptions;
+  /** Without it, and without shared memory, no message reaches a worker that computes. */
+  mail?: MailOptions;
 }
