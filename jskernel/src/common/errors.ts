@@ -1,4 +1,6 @@
-/** The errors of this package; every message is one sentence that can be shown to a user. */
+/** The errors of this package; the first line of every message is one sentence that can be shown to a user. */
+
+import type { Output } from "./output.js";
 
 export class KernelError extends Error {
   override name = "KernelError";
@@ -9,7 +11,58 @@ export class ProtocolError extends KernelError {
   override name = "ProtocolError";
 }
 
+/** The client, the connection or the comm is closed, or not open yet; nothing can be sent. */
+export class ClosedError extends KernelError {
+  override name = "ClosedError";
+}
+
+/** The client was closed while this call was pending, or before it was made. */
+export class ClientClosedError extends ClosedError {
+  override name = "ClientClosedError";
+}
+
 /** The kernel is not there any more, or has never come up; nothing can be sent to it. */
 export class KernelDiedError extends KernelError {
   override name = "KernelDiedError";
+
+  constructor(
+    message: string,
+    /** What the call had put out. */
+    readonly outputs: readonly Output[] = [],
+  ) {
+    super(message);
+  }
+}
+
+/** The kernel was restarted while this call was pending. */
+export class KernelRestartedError extends KernelError {
+  override name = "KernelRestartedError";
+
+  constructor(
+    message: string,
+    /** What the call had put out. */
+    readonly outputs: readonly Output[] = [],
+  ) {
+    super(message);
+  }
+}
+
+/** What a call waits for. */
+export type Phase = "queued" | "running" | "awaiting stdin" | "awaiting idle";
+
+/** A call has not ended in the time given. */
+export class KernelTimeoutError extends KernelError {
+  override name = "KernelTimeoutError";
+
+  constructor(
+    /** The msg_type of the request. */
+    readonly request: string,
+    readonly phase: Phase,
+    /** Milliseconds since it was sent. */
+    readonly elapsedMs: number,
+    /** What it had put out. */
+    readonly outputs: readonly Output[] = [],
+  ) {
+    super(`${request} has not ended after ${Math.round(elapsedMs)} ms; it was ${phase}.`);
+  }
 }

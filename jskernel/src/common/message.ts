@@ -1,6 +1,6 @@
 /**
  * The Jupyter message as every part of this package knows it (messaging spec 5.5, "General message format").
- * Types only; neither page nor worker.
+ * Neither page nor worker.
  */
 
 export type Channel = "shell" | "control" | "stdin" | "iopub";
@@ -17,6 +17,8 @@ export interface Header {
   date: string;
   /** Version of the protocol, "5.5". */
   version: string;
+  /** The subshell that a shell request is for (JEP 91); the main one where it is missing. */
+  subshell_id?: string | null;
 }
 
 export interface Message {
@@ -28,4 +30,8 @@ export interface Message {
   content: Record<string, unknown>;
   /** Binary buffers, in order; whole `ArrayBuffer`s, so that they can be transferred. */
   buffers: ArrayBuffer[];
+}
+
+export function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
