@@ -3,12 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import re
-import subprocess
-import sys
-import threading
-import urllib.request
 from collections.abc import Generator
 
 import pytest
@@ -16,39 +10,16 @@ import pytest
 import laneway
 from laneway.protocol.errors import KernelError, KernelRestartedError
 
-pytestmark = pytest.mark.anyio
+from .server import TOKEN, jupyter_server, kernels
 
-TOKEN = "a-token"
+pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Generator[str, None, None]:
     """The address of a server."""
-    folder = tmp_path_factory.mktemp("server")
-    command = [
-        *(sys.executable, "-m", "jupyter_server", "--no-browser", "--allow-root", "--port=0"),
-        *(f"--ServerApp.root_dir={folder}", f"--IdentityProvider.token={TOKEN}"),
-        *("--ServerApp.jpserver_extensions={}", "--ServerApp.terminals_enabled=False"),
-    ]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stderr
-            for line in process.stderr:
-                if found := re.search(r"(http://127\.0\.0\.1:\d+)/", line):
-                    break
-            else:
-                raise AssertionError("The server did not start.")
-            threading.Thread(target=process.stderr.read, daemon=True).start()  # so that the pipe never fills
-            yield found[1]
-        finally:
-            process.terminate()
-
-
-def kernels(url: str) -> list[str]:
-    """The ids of what runs there."""
-    request = urllib.request.Request(f"{url}/api/kernels", headers={"Authorization": f"token {TOKEN}"})
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        return [kernel["id"] for kernel in json.load(answer)]
+    with jupyter_server(tmp_path_factory.mktemp("server")) as (url, _process):
+        yield url
 
 
 @pytest.mark.parametrize("kernel", ["laneway", "python3"])

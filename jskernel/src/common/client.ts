@@ -84,7 +84,7 @@ const UNRESPONSIVE = 3000;
 /** Milliseconds that a cell which was interrupted for its caller has to end, before it is abandoned. */
 const INTERRUPT_GRACE = 2000;
 
-/** Milliseconds after a reply that a missing idle is waited for. */
+/** Milliseconds after a reply, or an output that comes later, that a missing idle is waited for. */
 const IDLE_GRACE = 2000;
 
 /** What a pending call fails with, given the outputs that it has had. */
@@ -563,11 +563,20 @@ export class Client {
     return this.#ask(msgType, content, { ...limits, channel: "control" });
   }
 
+  /** The reply may have overtaken outputs; as long as these come, the idle may too. */
   #awaitIdle(execution: Execution): void {
-    const timer = setTimeout(() => {
-      this.#forget(execution);
-      execution.finish();
-    }, IDLE_GRACE);
+    let timer: ReturnType<typeof setTimeout>;
+    const wait = (before: number) => {
+      timer = setTimeout(() => {
+        if (execution.received > before) {
+          wait(execution.received);
+        } else {
+          this.#forget(execution);
+          execution.finish();
+        }
+      }, IDLE_GRACE);
+    };
+    wait(execution.received);
     execution.onEnd(() => clearTimeout(timer));
   }
 
@@ -603,6 +612,7 @@ export class Client {
     this.#failure = failure([]);
     this.#coming = undefined;
     this.#fail(failure);
+    this.#update();
     if (stage === "closed") for (const subscription of [...this.#subscriptions]) subscription.close();
   }
 
@@ -617,8 +627,7 @@ export class Client {
     for (const pending of this.#protocol.pending) this.#protocol.forget(pending);
     this.comms.end();
     this.#outbox = undefined;
-    this.#heard();
-    this.#update();
+    this.#silent = false;
   }
 
   #heard(): void {

@@ -196,6 +196,11 @@ export class Execution implements PromiseLike<ExecResult>, AsyncIterable<Output>
     return this.pending.busy ? "running" : "queued";
   }
 
+  /** @internal How many outputs have come. */
+  get received(): number {
+    return this.outputs.length + this.dropped;
+  }
+
   /** @internal Call `cleanup` when it ends. */
   onEnd(cleanup: () => void): void {
     this.#cleanups.push(cleanup);

@@ -17,3 +17,4 @@ export { MessageQueue } from "./queue.js";
 export * from "./replies.js";
 export * from "./text.js";
 export type * from "./transport.js";
+export * from "./websocket.js";

@@ -184,8 +184,10 @@ void test("an idle that never comes", async (t) => {
   const { kc, kernel } = await scripted();
   const execution = kc.execute("x");
   const request = kernel.next("execute_request");
-  kernel.stream(request, "all there was");
   kernel.reply(request);
+  time.tick(1999);
+  kernel.stream(request, "all there was"); // the reply has overtaken it
+  time.tick(1);
   time.tick(1999);
   assert.equal(kc.pending, 1);
   time.tick(1);

@@ -1,0 +1,546 @@
+"""The client of @laneway/kernel in Chromium, over a worker and over a real Jupyter server: the same tests."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+import pytest
+
+from tests.client.server import TOKEN, kernels
+
+from .client import Connected, connected
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(scope="module", params=["worker", "server"])
+async def there(request: pytest.FixtureRequest) -> AsyncGenerator[Connected, None]:
+    """A page with a client; each test leaves its kernel idle."""
+    async with connected(request.param) as there:
+        yield there
+
+
+@pytest.fixture(scope="module")
+async def server() -> AsyncGenerator[Connected, None]:
+    """One over a server."""
+    async with connected("server") as there:
+        yield there
+
+
+async def test_many_outstanding(there: Connected) -> None:
+    results, completed, pending, state = await there.run(
+        """async () => {
+          const runs = Array.from({ length: 1000 }, (_, i) => kc.execute(`print(${i})\\n${i}`));
+          const completion = await kc.complete("impo");
+          const results = [];
+          for (const run of runs) {
+            const { stdout, result } = await run;
+            results.push([stdout, result["text/plain"]]);
+          }
+          return [results, completion.matches.includes("import"), kc.pending, kc.state];
+        }"""
+    )
+    assert results == [[f"{i}\n", str(i)] for i in range(1000)]
+    assert (completed, pending, state) == (True, 0, "idle")
+
+
+async def test_sixty_cells_four_at_a_time(there: Connected) -> None:
+    texts = await there.run(
+        """async () => {
+          const texts = [];
+          const numbers = Array.from({ length: 60 }, (_, i) => i).values();
+          const work = async () => {
+            for (const i of numbers) texts[i] = (await kc.execute(`print("<${i}>")`)).stdout;
+          };
+          await Promise.all([work(), work(), work(), work()]);
+          return texts;
+        }"""
+    )
+    assert texts == [f"<{i}>\n" for i in range(60)]
+
+
+async def test_all_is_answered_while_a_cell_awaits(there: Connected) -> None:
+    assert await there.run(
+        """async () => {
+          const cell = kc.execute("import asyncio\\nprint('ready')\\nawait asyncio.sleep(1000)");
+          await until(cell, "ready");
+          const answers = await Promise.all([
+            kc.complete("impo"),
+            kc.inspect("len"),
+            kc.isComplete("if True:"),
+            kc.history("tail", { n: 1 }),
+            kc.commInfo(),
+            kc.kernelInfo(),
+            kc.kernelInfo({ channel: "control" }),
+            kc.execute("1 + 1", { mode: "task" }),
+          ]);
+          const state = [cell.state, kc.state];
+          await cell.cancel();
+          return [
+            answers[0].matches.includes("import"),
+            answers[1].found,
+            answers[2].status,
+            answers[3].history.length,
+            answers[5].implementation,
+            answers[7].result["text/plain"],
+            ...state,
+            cell.state,
+          ];
+        }"""
+    ) == [True, True, "incomplete", 1, "laneway", "2", "running", "busy", "cancelled"]
+
+
+async def test_cancelling_what_is_queued_and_what_runs(there: Connected) -> None:
+    assert await there.run(
+        """async () => {
+          const running = kc.execute("import asyncio\\nprint('ready')\\nawait asyncio.sleep(1000)");
+          const queued = kc.execute("ran = True");
+          const controller = new AbortController();
+          const unwanted = kc.execute("ran = True", { signal: controller.signal });
+          await until(running, "ready");
+          await queued.cancel();
+          controller.abort();
+          const { name } = await failure(unwanted);
+          const before = running.state;
+          await running.cancel();
+          return [
+            ...[(await queued).status, queued.state, name, unwanted.state, before],
+            ...[(await running).error.ename, running.state],
+            ...[(await kc.execute("ran")).error.ename, kc.pending],
+          ];
+        }"""
+    ) == [
+        *("aborted", "cancelled", "AbortError", "cancelled", "running"),
+        *("KeyboardInterrupt", "cancelled", "NameError", 0),
+    ]
+
+
+async def test_an_interrupt_stops_what_runs_and_keeps_the_namespace(there: Connected) -> None:
+    assert await there.run(
+        """async () => {
+          const cell = kc.execute("import asyncio\\nkept = 1\\nprint('ready')\\nawait asyncio.sleep(1000)");
+          await until(cell, "ready");
+          await kc.interrupt();
+          return [(await cell).error.ename, (await kc.execute("kept")).result["text/plain"]];
+        }"""
+    ) == ["KeyboardInterrupt", "1"]
+
+
+async def test_a_timeout_abandons_the_cell(there: Connected) -> None:
+    failed, after, pending = await there.run(
+        """async () => {
+          const code = "import asyncio\\nprint('so far', flush=True)\\nawait asyncio.sleep(0.5)\\nended = 1";
+          const failed = await failure(kc.execute(code, { timeoutMs: 300 }));
+          return [failed, (await kc.execute("ended")).result["text/plain"], kc.pending];
+        }"""
+    )
+    assert failed["name"] == "KernelTimeoutError"
+    assert (failed["phase"], failed["texts"], failed["state"]) == ("running", ["so far\n"], "abandoned")
+    assert (after, pending) == ("1", 0)
+
+
+async def test_a_timeout_frees_a_cell_that_asks(there: Connected) -> None:
+    failed, aborted, status = await there.run(
+        """async () => {
+          let aborted = false;
+          const stdin = (prompt, { signal }) => {
+            signal.addEventListener("abort", () => (aborted = true));
+            return new Promise(() => {});
+          };
+          const run = kc.execute("input('? ')", { stdin, timeoutMs: 500, onTimeout: "interrupt" });
+          const failed = await failure(run);
+          return [failed, aborted, (await kc.execute("1")).status];
+        }"""
+    )
+    assert (failed["name"], failed["phase"]) == ("KernelTimeoutError", "awaiting stdin")
+    assert (aborted, status) == (True, "ok")
+
+
+async def test_input(there: Connected) -> None:
+    assert await there.run(
+        """async () => {
+          const asked = [];
+          const stdin = async (prompt, { password }) => {
+            asked.push([prompt, password]);
+            await new Promise((resolve) => setTimeout(resolve));
+            return "Ada";
+          };
+          const code = "import getpass\\nprint(input('name? '), getpass.getpass('secret? '))";
+          const { stdout } = await kc.execute(code, { stdin });
+          const mistake = kc.execute("input()", { stdin: () => { throw new Error("no answer"); } });
+          const { message } = await failure(mistake);
+          return [asked, stdout, message, (await kc.execute("input()")).error.ename];
+        }"""
+    ) == [
+        [["name? ", False], ["secret? ", True]],
+        "Ada Ada\n",
+        "no answer",
+        "StdinNotImplementedError",
+    ]
+
+
+async def test_a_flood_of_prints_is_few_messages(there: Connected) -> None:
+    count, text, dropped = await there.run(
+        """async () => {
+          const run = kc.execute("for i in range(20_000): print(i)");
+          const { stdout, dropped } = await run;
+          return [run.outputs.length, stdout, dropped];
+        }"""
+    )
+    assert text == "".join(f"{i}\n" for i in range(20_000))
+    assert count <= 50
+    assert dropped == 0
+
+
+async def test_a_flood_of_displays_with_a_slow_reader(there: Connected) -> None:
+    count, kept, dropped = await there.run(
+        """async () => {
+          const few = kc.subscribe(({ header }) => header.msg_type === "display_data", 100);
+          const result = await kc.execute(
+            "for i in range(20_000): display({'text/plain': str(i)}, raw=True)",
+          );
+          few.close();
+          const kept = [];
+          for await (const { content } of few) kept.push(content.data["text/plain"]);
+          return [result.outputs.length + result.dropped, kept, few.dropped];
+        }"""
+    )
+    assert count == 20_000
+    assert kept == [str(i) for i in range(100)]
+    assert dropped == 19_900
+
+
+async def test_output_is_bounded_and_what_is_dropped_is_counted(there: Connected) -> None:
+    kept, dropped = await there.run(
+        """async () => {
+          const code = "for i in range(80): display({'text/plain': 'x' * 2**20}, raw=True)";
+          const { outputs, dropped } = await kc.execute(code);
+          return [outputs.length, dropped];
+        }"""
+    )
+    assert kept + dropped == 80
+    assert 60 <= kept < 64
+
+
+async def test_three_comms_with_much_data_each_way(there: Connected) -> None:
+    """64 MiB each, in parts, while a cell awaits."""
+    assert await there.run(
+        """async () => {
+          await kc.execute(`
+            def echo(comm, _):
+                comm.on_msg(lambda m: comm.send(m["content"]["data"], buffers=m["buffers"]))
+            get_ipython().kernel.comm_manager.register_target("echo", echo)
+          `.replaceAll("\\n            ", "\\n").trim());
+          const loop = "while True: await asyncio.sleep(0)";
+          const computing = kc.execute(`import asyncio\\nprint('ready')\\n${loop}`);
+          await until(computing, "ready");
+          const comms = Array.from({ length: 3 }, () => kc.comms.open("echo"));
+          const chunks = Array.from({ length: 4 }, (_, i) => new Uint8Array(16 * 2 ** 20).fill(i + 1));
+          for (const [number, chunk] of chunks.entries()) {
+            for (const comm of comms) comm.send({ number }, [chunk]);
+          }
+          let right = 0;
+          for (const comm of comms) {
+            for (const [number, chunk] of chunks.entries()) {
+              const { content, buffers } = (await comm.next()).value;
+              const same = indexedDB.cmp(buffers[0], chunk) === 0; // bytes, at the speed of memory
+              if (content.data.number === number && same) right++;
+            }
+            comm.close();
+          }
+          const state = computing.state;
+          await computing.cancel();
+          return [right, state];
+        }"""
+    ) == [12, "running"]
+
+
+async def test_a_comm_that_the_kernel_opens_reaches_a_cell_that_awaits_it(there: Connected) -> None:
+    assert (
+        await there.run(
+            """async () => {
+          const bytes = new Uint8Array([1, 2, 3]);
+          kc.comms.registerTarget("test", (comm) => comm.send({ hello: "cell" }, [bytes]));
+          const { stdout } = await kc.execute(`
+            import asyncio, comm
+            got = asyncio.get_running_loop().create_future()
+            c = comm.create_comm(target_name="test")
+            c.on_msg(lambda m: got.set_result((m["content"]["data"], [bytes(b) for b in m["buffers"]])))
+            print(await got)`.replaceAll("\\n            ", "\\n"));
+          return stdout;
+        }"""
+        )
+        == "({'hello': 'cell'}, [b'\\x01\\x02\\x03'])\n"
+    )
+
+
+async def test_restart_goes_on_with_the_same_client(there: Connected) -> None:
+    failures, states, ename, matches = await there.run(
+        """async () => {
+          await kc.execute("old = 1");
+          const states = [];
+          const off = kc.on("state", (state) => states.push(state));
+          const running = kc.execute("import asyncio\\nprint('ready')\\nawait asyncio.sleep(1000)");
+          const queued = kc.execute("1");
+          await until(running, "ready");
+          const restarted = kc.restart();
+          const early = kc.execute("old");
+          const failures = [await failure(running), await failure(queued)];
+          await restarted;
+          off();
+          const { error } = await early;
+          return [failures, states, error.ename, (await kc.complete("impo")).matches.length];
+        }"""
+    )
+    assert [failed["name"] for failed in failures] == ["KernelRestartedError"] * 2
+    assert [failed["texts"] for failed in failures] == [["ready\n"], []]
+    assert states == ["busy", "restarting", "idle"]
+    assert ename == "NameError"
+    assert matches
+
+
+async def test_closing_with_fifty_pending_frees_the_kernel(there: Connected) -> None:
+    workers = len(there.page.workers)
+    names, state = await there.run(
+        """async () => {
+          window.other = await connect().start();
+          const code = "import asyncio; await asyncio.sleep(1000)";
+          const runs = Array.from({ length: 50 }, () => other.execute(code));
+          const closed = other.close();
+          const names = [];
+          for (const run of runs) names.push((await failure(run)).name);
+          await closed;
+          return [[...new Set(names)], other.state];
+        }"""
+    )
+    assert (names, state) == (["ClientClosedError"], "closed")
+    if there.kind == "worker":
+        async with asyncio.timeout(10):
+            while len(there.page.workers) > workers:  # noqa: ASYNC110, Chromium tells of it when it likes
+                await asyncio.sleep(0.01)
+    else:
+        assert len(kernels(there.url)) == 1
+
+
+# ---- the death of a worker
+
+DEATHS = {
+    "exit": ("import os; os._exit(3)", "exit(3)"),
+    "exit from a callback": (
+        "import asyncio, os\n"
+        "asyncio.get_running_loop().call_later(0.1, os._exit, 4)\n"
+        "await asyncio.sleep(1000)",
+        "exit(4)",
+    ),
+    "a wasm trap": ("import ctypes; ctypes.string_at(0xfffffff0)", "out of bounds"),
+    "abort": ("import os; os.abort()", "unreachable"),
+    "the end of the stack": (
+        "import sys\nsys.setrecursionlimit(10**7)\ndef f(x): return list(map(f, [x]))\nf(1)",
+        "call stack",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+async def mortal() -> AsyncGenerator[Connected, None]:
+    """A worker that dies in every test, and comes back."""
+    async with connected("worker") as there:
+        yield there
+
+
+@pytest.mark.parametrize(("code", "reason"), DEATHS.values(), ids=DEATHS)
+async def test_death_fails_everything_and_a_restart_helps(mortal: Connected, code: str, reason: str) -> None:
+    failures, comm_closed, state, later, ename = await mortal.run(
+        """async (code) => {
+          const sleep = "import asyncio\\nprint('partial', flush=True)\\nawait asyncio.sleep(1000)";
+          const beside = kc.execute(sleep, { mode: "task" });
+          await until(beside, "partial");
+          const comm = kc.comms.open("target");
+          const runs = [kc.execute(code), kc.execute("1"), beside];
+          const failures = [];
+          for (const call of [...runs, kc.request("execute_request", { code: "1" })]) {
+            failures.push(await failure(call));
+          }
+          const later = [await failure((async () => kc.execute("1"))()), await failure(kc.complete("x"))];
+          const state = kc.state;
+          await kc.restart();
+          return [failures, comm.closed, state, later, (await kc.execute("beside")).error.ename];
+        }""",
+        code,
+    )
+    for failed in [*failures, *later]:
+        assert failed["name"] == "KernelDiedError"
+        assert reason in failed["message"]
+    assert [failed["texts"] for failed in failures[:3]] == [[], [], ["partial\n"]]
+    assert all(failed["milliseconds"] < 300 for failed in failures[1:])  # all at once
+    assert (comm_closed, state) == (True, "dead")
+    assert ename == "NameError"
+
+
+async def test_a_start_that_fails_says_why(mortal: Connected) -> None:
+    failed, state = await mortal.run(
+        """async () => {
+          const other = connect({ indexURL: "nowhere/" });
+          return [await failure(other.start()), other.state];
+        }"""
+    )
+    assert failed["name"] == "KernelDiedError"
+    assert failed["message"].startswith("Pyodide could not be loaded from ")
+    assert state == "dead"
+
+
+async def test_progress_is_told(mortal: Connected) -> None:
+    progress = await mortal.run(
+        """async () => {
+          const other = connect();
+          const progress = [];
+          other.on("progress", (step) => progress.push(step));
+          const first = other.start();
+          const early = other.execute("'early'"); // waits for the kernel
+          await first;
+          const { result } = await early;
+          await other.close();
+          return [...progress, result["text/plain"]];
+        }"""
+    )
+    assert progress[0] == {"type": "progress", "phase": "pyodide", "text": "Loading Pyodide"}
+    assert {step["phase"] for step in progress[:-1]} == {"pyodide", "packages", "kernel"}
+    assert progress[-1] == "'early'"
+
+
+# ---- what only a server has
+
+
+async def test_a_kernel_that_dies_is_restarted_by_the_server_and_what_was_pending_fails(
+    server: Connected,
+) -> None:
+    names, text = await server.run(
+        """async () => {
+          const runs = [kc.execute("import os; os._exit(3)"), kc.execute("1")];
+          const names = [];
+          for (const run of runs) names.push((await failure(run)).name);
+          while (!(await kc.execute("1")).complete); // the server's own iopub socket has not found it yet
+          return [names, (await kc.execute("'again'")).result["text/plain"]];
+        }"""
+    )
+    assert names == ["KernelRestartedError"] * 2
+    assert text == "'again'"
+
+
+async def test_a_running_kernel_is_joined_and_left_running(server: Connected) -> None:
+    (kernel,) = kernels(server.url)
+    assert (
+        await server.run(
+            """async (kernel) => {
+              await kc.execute("shared = 42");
+              const second = await connect({ kernel }).start();
+              const { result } = await second.execute("shared");
+              await second.close();
+              return result["text/plain"];
+            }""",
+            kernel,
+        )
+        == "42"
+    )
+    assert kernels(server.url) == [kernel]
+
+
+async def test_a_dropped_connection_fails_everything_and_can_be_made_again(server: Connected) -> None:
+    failures, state, kept = await server.run(
+        """async () => {
+          await kc.execute("kept = 1");
+          const running = kc.execute("import asyncio\\nprint('ready')\\nawait asyncio.sleep(2)\\nkept = 2");
+          const calls = [running, kc.execute("1"), kc.request("execute_request", { code: "1" })];
+          await until(running, "ready");
+          sockets.at(-1).close();
+          const failures = [];
+          for (const call of calls) failures.push(await failure(call));
+          const { state } = kc;
+          await kc.start();
+          return [failures, state, (await kc.execute("kept")).result["text/plain"]];
+        }"""
+    )
+    assert [failed["name"] for failed in failures] == ["KernelDiedError"] * 3
+    assert "connection to the server has ended" in failures[0]["message"]
+    assert failures[0]["texts"] == ["ready\n"]
+    assert state == "dead"
+    assert kept == "2"  # the kernel has gone on
+
+
+async def test_any_kernel(server: Connected) -> None:
+    assert await server.run(
+        """async () => {
+          const other = await connect({ kernel: "python3" }).start();
+          const runs = Array.from({ length: 20 }, (_, i) => other.execute(`print(${i})`));
+          const texts = [];
+          for (const run of runs) texts.push((await run).stdout);
+          const running = other.execute("print('ready')\\nimport time; time.sleep(1000)");
+          const queued = other.execute("1");
+          await until(running, "ready");
+          const { message } = await failure(queued.cancel());
+          await running.cancel();
+          const ename = (await running).error.ename;
+          await other.close();
+          return [texts, message, ename];
+        }"""
+    ) == [
+        [f"{i}\n" for i in range(20)],
+        "This kernel cannot take back a cell that is queued; wait until it runs.",
+        "KeyboardInterrupt",
+    ]
+
+
+async def test_what_goes_wrong_is_said(server: Connected) -> None:
+    messages = await server.run(
+        """async () => {
+          const options = [
+            { token: "wrong" },
+            { kernel: "no-such-kernel" },
+            { url: "http://127.0.0.1:9" },
+            { url: location.href },
+          ];
+          const messages = [];
+          for (const option of options) messages.push((await failure(connect(option).start())).message);
+          return messages;
+        }"""
+    )
+    assert "check the address, the token" in messages[0]  # more the browser does not tell a page
+    assert "no kernel no-such-kernel" in messages[1]
+    assert "No Jupyter server answers this page at http://127.0.0.1:9;" in messages[2]
+    assert "404" in messages[3]
+
+
+async def test_a_server_that_dies() -> None:
+    async with connected("server") as there:
+        await there.run(
+            """async () => {
+              window.running = kc.execute("import asyncio\\nprint('ready')\\nawait asyncio.sleep(1000)");
+              await until(running, "ready");
+            }"""
+        )
+        assert there.process
+        there.process.kill()
+        failed, again = await there.run(
+            "async () => [await failure(running), await failure(kc.start())]",
+        )
+        assert failed["name"] == "KernelDiedError"
+        assert "No Jupyter server answers" in again["message"]
+
+
+async def test_the_token_is_not_in_what_is_said(server: Connected) -> None:
+    message = await server.run(
+        "async () => (await failure(connect({ kernel: 'no-such-kernel' }).start())).message"
+    )
+    assert TOKEN not in message
+
+
+async def test_without_cross_origin_isolation() -> None:
+    async with connected("worker", "--no-isolation") as there:
+        assert await there.run(
+            """async () => [
+              crossOriginIsolated,
+              (await kc.execute("1 + 1")).result["text/plain"],
+              kc.info.laneway.cross_origin_isolated,
+            ]"""
+        ) == [False, "2", False]
