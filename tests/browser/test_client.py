@@ -378,6 +378,16 @@ async def test_death_fails_everything_and_a_restart_helps(mortal: Connected, cod
     assert ename == "NameError"
 
 
+async def test_a_cell_that_wants_too_much_memory_has_an_error_and_the_kernel_lives(mortal: Connected) -> None:
+    assert await mortal.run(
+        """async () => {
+          const { error } = await kc.execute("much = []\\nwhile True: much.append(bytearray(2**27))");
+          const { stdout } = await kc.execute("print(len(much) > 10); del much; print('lives')");
+          return [error.ename, stdout, (await kc.complete("impo")).matches.length, kc.state];
+        }"""
+    ) == ["MemoryError", "True\nlives\n", 1, "idle"]
+
+
 async def test_a_start_that_fails_says_why(mortal: Connected) -> None:
     failed, state = await mortal.run(
         """async () => {

@@ -8,6 +8,7 @@ import type { Progress, StartOptions } from "../common/index.js";
 import { importKernel, startKernel } from "./bridge.js";
 import type { Kernel, KernelEvents } from "./bridge.js";
 import type { Inbox, InboxEvents } from "./inbox.js";
+import { limitMemory } from "./memory.js";
 import type { Pyodide, PyodideModule } from "./pyodide.js";
 import { Safepoints } from "./safepoints.js";
 
@@ -38,6 +39,7 @@ export async function boot<Options extends StartOptions>(
   inbox?: Inbox,
 ): Promise<Kernel> {
   const indexURL = checkedIndexURL(options);
+  limitMemory();
   events.progress({ phase: "pyodide", text: "Loading Pyodide" });
   const pyodide = await attempt(
     `Pyodide could not be loaded from ${indexURL}; check the address (indexURL) and that it can be reached.`,
