@@ -1,4 +1,5 @@
-"""Builds the site into site/dist: the start page, and JupyterLite with the kernel in site/dist/lite.
+"""Builds the site into site/dist: its pages, @laneway/kernel for them in site/dist/kernel, and JupyterLite
+with the kernel in site/dist/lite.
 
     python site/build.py
 
@@ -27,6 +28,7 @@ SITE = ROOT / "site"
 CACHE = ROOT / ".cache" / "site"
 DIST = SITE / "dist"
 LITE = ROOT / "lite" / "laneway_lite"
+KERNEL = ROOT / "jskernel" / "lib"
 LOGO = ROOT / "py" / "kernelspec" / "logo-svg.svg"
 LABEXTENSION = LITE / "labextension"
 WIDGETS = Path("share/jupyter/labextensions/@jupyter-widgets/jupyterlab-manager")
@@ -46,6 +48,7 @@ def build() -> None:
         *_files(SITE / "pages"),
         *_files(LABEXTENSION),
         *_files(LITE / "bundle"),
+        *_files(KERNEL),
     ]
     sources += [
         *SITE.glob("*.json"),
@@ -64,6 +67,8 @@ def build() -> None:
     shutil.rmtree(new, ignore_errors=True)
     shutil.copytree(SITE / "pages", new)
     shutil.copy(LOGO, new / "logo.svg")
+    for part in ("common", "browser", "worker"):
+        shutil.copytree(KERNEL / part, new / "kernel" / part, ignore=_all_but_scripts)
     _build_lite(new / "lite", wheels)
     shutil.rmtree(DIST, ignore_errors=True)
     new.rename(DIST)
@@ -145,6 +150,10 @@ def _build_lite(output: Path, wheels: Iterable[Path]) -> None:
     }
     (work / "jupyter_lite_config.json").write_text(json.dumps(config), encoding="utf-8")
     _run([sys.executable, "-m", "jupyterlite_core", "build"], work)
+
+
+def _all_but_scripts(_folder: str, names: list[str]) -> list[str]:
+    return [name for name in names if not name.endswith(".js")]
 
 
 def _files(folder: Path) -> list[Path]:

@@ -19,6 +19,9 @@ from tests.page import ROOT, chromium_page, serving
 PAGE = """<!doctype html>
 <title>The client</title>
 <link rel="icon" href="data:," />
+<script type="importmap">
+  { "imports": { "@laneway/kernel/browser": "/lib/browser/index.js" } }
+</script>
 <script type="module">
   import * as common from "/lib/common/index.js";
   import * as browser from "/lib/browser/index.js";

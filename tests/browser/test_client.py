@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator
 
 import pytest
 
 from tests.client.server import TOKEN, kernels
+from tests.page import ROOT
 
 from .client import Connected, connected
 
@@ -543,6 +545,30 @@ async def test_the_token_is_not_in_what_is_said(server: Connected) -> None:
         "async () => (await failure(connect({ kernel: 'no-such-kernel' }).start())).message"
     )
     assert TOKEN not in message
+
+
+async def test_the_program_in_the_readme(mortal: Connected) -> None:
+    program = re.findall(r"```js\n(.*?)```", (ROOT / "jskernel" / "README.md").read_text(), re.DOTALL)[0]
+    said = await mortal.run(
+        """async (program) => {
+          const said = [];
+          window.prompt = (question) => `asked ${question}`;
+          const { log } = console;
+          console.log = (...items) => said.push(items);
+          const url = URL.createObjectURL(new Blob([program], { type: "text/javascript" }));
+          await import(url);
+          console.log = log;
+          return said;
+        }""",
+        program,
+    )
+    assert ["Loading Pyodide"] in said
+    printed = [text for text, *_ in said if isinstance(text, str) and re.fullmatch(r"[\d\n]+", text)]
+    assert "".join(printed) == "0\n1\n2\n"
+    assert said[-2:] == [
+        [["import"], "ok", "'Hello, asked Your name? !'"],
+        ["closed", "The client was closed."],
+    ]
 
 
 async def test_without_cross_origin_isolation() -> None:

@@ -99,6 +99,8 @@ export class Execution implements PromiseLike<ExecResult>, AsyncIterable<Output>
   /** How many outputs were not kept, see MAX_OUTPUT. */
   dropped = 0;
 
+  /** Settles when the kernel has begun with it, or it has ended. */
+  readonly started: Promise<void>;
   /** @internal The request, as it is filed. */
   readonly pending: Pending;
 
@@ -114,6 +116,7 @@ export class Execution implements PromiseLike<ExecResult>, AsyncIterable<Output>
   #readers: (() => void)[] = [];
   #cleanups: (() => void)[] = [];
   #settled = false;
+  #start!: () => void;
   #settle!: { resolve: (result: ExecResult) => void; reject: (error: unknown) => void };
   #promise: Promise<ExecResult>;
 
@@ -122,6 +125,7 @@ export class Execution implements PromiseLike<ExecResult>, AsyncIterable<Output>
     this.#client = client;
     this.pending = pending;
     this.#stdin = stdin;
+    this.started = new Promise((resolve) => (this.#start = resolve));
     this.#promise = new Promise((resolve, reject) => (this.#settle = { resolve, reject }));
     this.#promise.catch(() => undefined);
   }
@@ -211,6 +215,7 @@ export class Execution implements PromiseLike<ExecResult>, AsyncIterable<Output>
   /** @internal The kernel has begun with it. */
   begin(): void {
     if (this.#state === "queued") this.#state = "running";
+    this.#start();
   }
 
   /** @internal An output has come. False where it is none. */
@@ -257,6 +262,7 @@ export class Execution implements PromiseLike<ExecResult>, AsyncIterable<Output>
 
   #end(settle: () => void): void {
     this.#settled = true;
+    this.#start();
     this.#endQuestion();
     for (const cleanup of this.#cleanups.splice(0)) cleanup();
     settle();

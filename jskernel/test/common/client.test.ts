@@ -379,6 +379,22 @@ void test("a timeout of a request", async (t) => {
   assert.equal(kc.pending, 0);
 });
 
+void test("a start is told, or that there will be none", async () => {
+  const { kc, kernel } = await scripted();
+  const [first, second] = [kc.execute("1"), kc.execute("2")];
+  const [request, another] = kernel.received.splice(0) as [Message, Message];
+  const told: string[] = [];
+  void first.started.then(() => told.push(`first ${first.state}`));
+  void second.started.then(() => told.push(`second ${second.state}`));
+  await settled();
+  assert.deepEqual(told, []);
+  kernel.status(request, "busy");
+  await settled();
+  kernel.finish(another, { status: "aborted" });
+  await settled();
+  assert.deepEqual(told, ["first running", "second done"]);
+});
+
 void test("cancelling waits for the end", async () => {
   const { kc, kernel } = await scripted();
   const execution = kc.execute("x");
