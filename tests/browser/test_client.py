@@ -465,15 +465,19 @@ async def test_a_dropped_connection_fails_everything_and_can_be_made_again(serve
           const running = kc.execute("import asyncio\\nprint('ready')\\nawait asyncio.sleep(2)\\nkept = 2");
           const calls = [running, kc.execute("1"), kc.request("execute_request", { code: "1" })];
           await until(running, "ready");
-          sockets.at(-1).close();
+          sockets.find(({ readyState }) => readyState === WebSocket.OPEN).close();
           const failures = [];
           for (const call of calls) failures.push(await failure(call));
           const { state } = kc;
+          const { fetch } = window;
+          window.fetch = () => Promise.reject(new TypeError("offline"));
+          failures.push(await failure(kc.start()));
+          window.fetch = fetch;
           await kc.start();
           return [failures, state, (await kc.execute("kept")).result["text/plain"]];
         }"""
     )
-    assert [failed["name"] for failed in failures] == ["KernelDiedError"] * 3
+    assert [failed["name"] for failed in failures] == [*["KernelDiedError"] * 3, "KernelError"]
     assert "connection to the server has ended" in failures[0]["message"]
     assert failures[0]["texts"] == ["ready\n"]
     assert state == "dead"

@@ -91,6 +91,7 @@ export class WebSocketTransport implements ClientTransport {
   /** See `ClientTransport`. A new connection, so that nothing of the old kernel comes after. */
   async restart(): Promise<void> {
     this.#closeSocket();
+    if (this.#events && this.#id === undefined) return await this.start(this.#events);
     this.#events?.progress({ phase: "kernel", text: "Restarting the kernel" });
     await this.#ask("POST", `kernels/${this.#id}/restart`, {});
     await this.#open();
@@ -100,9 +101,11 @@ export class WebSocketTransport implements ClientTransport {
     this.#attempt++;
     this.#closeSocket();
     if (!this.#ours) return;
+    const id = this.#id;
+    this.#id = undefined;
     this.#ours = false;
     // it is gone already, or the server is
-    await this.#ask("DELETE", `kernels/${this.#id}`).catch(() => undefined);
+    await this.#ask("DELETE", `kernels/${id}`).catch(() => undefined);
   }
 
   async #checkName(): Promise<void> {
@@ -115,6 +118,7 @@ export class WebSocketTransport implements ClientTransport {
   }
 
   #open(): Promise<void> {
+    this.#closeSocket();
     const address = new URL(`${this.#url}/api/kernels/${encodeURIComponent(this.#id ?? "")}/channels`);
     address.protocol = address.protocol.replace("http", "ws");
     address.searchParams.set("session_id", crypto.getRandomValues(new Uint32Array(4)).join("-"));

@@ -132,6 +132,7 @@ export class Client {
    * Rejects with KernelError where there is no kernel to be had, KernelTimeoutError after `timeoutMs`.
    */
   async start(limits: Limits = {}): Promise<this> {
+    limits.signal?.throwIfAborted();
     if (this.#stage === "closed") this.#check();
     this.#coming ??= this.#bringUp("starting", limits, () =>
       this.#transport.start({
@@ -149,6 +150,7 @@ export class Client {
    * KernelRestartedError; those made from now on are for the new one.
    */
   async restart(limits: Limits = {}): Promise<void> {
+    limits.signal?.throwIfAborted();
     if (this.#stage === "new" || this.#stage === "closed") this.#check();
     if (this.#stage !== "restarting") {
       this.#fail((outputs) => new KernelRestartedError("The kernel was restarted.", outputs));
@@ -378,11 +380,9 @@ export class Client {
 
   /** @internal Take back an execution that was not sent yet; false where it was. */
   withdraw(execution: Execution): boolean {
-    const position = this.#outbox?.indexOf(execution.pending.request) ?? -1;
-    if (position < 0) return false;
-    this.#outbox?.splice(position, 1);
-    this.#forget(execution);
-    return true;
+    const waited = this.#unsend(execution.pending.request);
+    if (waited) this.#forget(execution);
+    return waited;
   }
 
   // ---- from the transport
@@ -477,7 +477,8 @@ export class Client {
           ? error
           : new KernelDiedError(`The kernel was not waited for: ${String(error)}`);
       this.#end("dead", () => failure);
-      await this.#transport.close();
+      // a kernel that was there may be reached again
+      if (!this.#info) await this.#transport.close();
       throw error;
     }
   }
@@ -513,6 +514,7 @@ export class Client {
         return new KernelTimeoutError(msgType, phase, performance.now() - began);
       });
     } finally {
+      this.#unsend(pending.request);
       this.#requests.delete(pending.id);
       this.#protocol.forget(pending);
     }
@@ -521,6 +523,13 @@ export class Client {
   #send(message: Message): void {
     if (this.#outbox) this.#outbox.push(message);
     else this.#transport.send(message);
+  }
+
+  /** Nobody wants it any more; false where it was sent already. */
+  #unsend(message: Message): boolean {
+    const position = this.#outbox?.indexOf(message) ?? -1;
+    if (position >= 0) this.#outbox?.splice(position, 1);
+    return position >= 0;
   }
 
   /** Send what waits; what cannot be sent fails its own call. */
@@ -627,6 +636,8 @@ export class Client {
     for (const pending of this.#protocol.pending) this.#protocol.forget(pending);
     this.comms.end();
     this.#outbox = undefined;
+    clearTimeout(this.#silence);
+    this.#silence = undefined;
     this.#silent = false;
   }
 

@@ -176,6 +176,7 @@ export class Execution implements PromiseLike<ExecResult>, AsyncIterable<Output>
    * cross-origin isolated.
    */
   async cancel(limits: Limits = {}): Promise<void> {
+    limits.signal?.throwIfAborted();
     if (this.#settled) return;
     if (this.#client.withdraw(this)) {
       this.#state = "cancelled";

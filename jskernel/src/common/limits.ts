@@ -9,7 +9,7 @@ export interface Limits {
 
 /**
  * What `promise` gives, unless one of the limits comes first: then it fails with `expired()`, or with the signal's
- * reason. Leaves neither timer nor listener behind.
+ * reason. Leaves neither timer nor listener behind. A signal that was aborted before is the caller's to look at.
  */
 export async function within<Result>(
   promise: Promise<Result>,
@@ -25,17 +25,22 @@ export async function within<Result>(
   }
 }
 
-/** Call `reached` with an error when one of the limits is reached; returns how to end the watch. */
+/** Call `reached` once, with an error, when one of the limits is reached; returns how to end the watch. */
 export function limit(
   { timeoutMs, signal }: Limits,
   expired: () => Error,
   reached: (error: unknown, aborted: boolean) => void,
 ): () => void {
-  const timer = timeoutMs === undefined ? undefined : setTimeout(() => reached(expired(), false), timeoutMs);
-  const abort = () => reached(signal?.reason, true);
-  signal?.addEventListener("abort", abort, { once: true });
-  return () => {
+  const reach = (error: unknown, aborted: boolean) => {
+    end();
+    reached(error, aborted);
+  };
+  const timer = timeoutMs === undefined ? undefined : setTimeout(() => reach(expired(), false), timeoutMs);
+  const abort = () => reach(signal?.reason, true);
+  signal?.addEventListener("abort", abort);
+  const end = () => {
     clearTimeout(timer);
     signal?.removeEventListener("abort", abort);
   };
+  return end;
 }

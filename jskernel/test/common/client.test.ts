@@ -653,8 +653,10 @@ void test("calls made during the start wait for it, and can be taken back", asyn
   const unwanted = kc.execute("unwanted");
   await unwanted.cancel();
   assert.deepEqual([(await unwanted).status, unwanted.state], ["aborted", "cancelled"]);
+  const asked = failureOf(kc.complete("x", 1, { timeoutMs: 10 }));
   time.tick(10);
   assert((await failureOf(late)) instanceof KernelTimeoutError);
+  assert((await asked) instanceof KernelTimeoutError);
   kernel.answering = true;
   kernel.reply(kernel.next("kernel_info_request"), kernel.info);
   await started;
@@ -713,6 +715,29 @@ void test("a start has limits", async (t) => {
   const again = failureOf(kc.start({ signal: controller.signal }));
   controller.abort(new Error("never mind"));
   assert.match(String(await again), /never mind/);
+});
+
+void test("a kernel that was there is not given up by a start that fails", async (t) => {
+  const { kc, kernel } = await scripted();
+  kernel.lose(new KernelDiedError("The network is down."));
+  const down = t.mock.method(kernel, "start", () => Promise.reject(new KernelError("It still is.")));
+  await assert.rejects(kc.start(), /It still is/);
+  assert.throws(() => kc.execute("x"), /It still is/);
+  down.mock.restore();
+  await kc.start();
+  assert.deepEqual([kc.state, kernel.calls.close], ["idle", 0]);
+});
+
+void test("a signal that is aborted already starts nothing", async () => {
+  const kernel = new ScriptedKernel();
+  const kc = new Client(kernel);
+  const signal = AbortSignal.abort(new Error("not wanted"));
+  await assert.rejects(kc.start({ signal }), /not wanted/);
+  assert.equal(kernel.calls.start, 0);
+  await kc.start();
+  await assert.rejects(kc.restart({ signal }), /not wanted/);
+  await assert.rejects(kc.execute("x").cancel({ signal }), /not wanted/);
+  assert.equal(kernel.calls.restart, 0);
 });
 
 void test("a restart during the start takes its place", async () => {
