@@ -84,6 +84,21 @@ async def test_an_idle_that_never_comes(monkeypatch: pytest.MonkeyPatch) -> None
         await kernel.settled()
 
 
+async def test_an_idle_is_waited_for_as_long_as_outputs_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Behind a slow server the reply overtakes them."""
+    monkeypatch.setattr(client_module, "IDLE_GRACE", 0.4)
+    async with scripted() as (kc, kernel):
+        execution = kc.execute("x")
+        request = await kernel.next("execute_request")
+        kernel.reply(request)
+        await kernel.settled()
+        loop = asyncio.get_running_loop()
+        loop.call_later(0.1, kernel.stream, request, "overtaken")
+        loop.call_later(0.6, kernel.status, request, "idle")
+        result = await execution
+        assert (result.stdout, result.complete) == ("overtaken", True)
+
+
 async def test_a_duplicate_live_id_is_refused() -> None:
     async with scripted() as (kc, kernel):
         first = kc.execute("1", msg_id="same")

@@ -38,7 +38,7 @@ INTERRUPT_GRACE = 2.0
 """Seconds that a cell which was interrupted for its timeout has to end, before it is abandoned."""
 
 IDLE_GRACE = 2.0
-"""Seconds after a reply that a missing idle is waited for."""
+"""Seconds after a reply, or an output that comes later, that a missing idle is waited for."""
 
 
 class Client:
@@ -367,8 +367,8 @@ class Client:
                 case Replied(pending):
                     if (future := self._requests.get(pending.id)) and not future.done():
                         future.set_result(message)
-                    elif not pending.done:
-                        asyncio.get_running_loop().call_later(IDLE_GRACE, self._no_idle, pending)
+                    elif not pending.done and (execution := self._executions.get(pending.id)):
+                        self._await_idle(execution)
                 case Done(pending):
                     if execution := self._executions.pop(pending.id, None):
                         execution.finish()
@@ -415,10 +415,18 @@ class Client:
         if self._ended:
             raise self._ended
 
-    def _no_idle(self, pending: Pending) -> None:
-        self._protocol.forget(pending)
-        if execution := self._executions.pop(pending.id, None):
-            execution.finish()
+    def _await_idle(self, execution: Execution) -> None:
+        asyncio.get_running_loop().call_later(IDLE_GRACE, self._no_idle, execution, execution.received)
+
+    def _no_idle(self, execution: Execution, received: int) -> None:
+        if self._executions.get(execution.msg_id) is not execution:
+            return
+        if execution.received > received:  # the reply has overtaken outputs: the idle may come after them
+            self._await_idle(execution)
+            return
+        del self._executions[execution.msg_id]
+        self._protocol.forget(execution.pending)
+        execution.finish()
 
     def _expire(self, execution: Execution, on_timeout: str) -> None:
         if self._executions.get(execution.msg_id) is not execution:

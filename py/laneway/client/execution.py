@@ -146,6 +146,11 @@ class Execution(Awaitable[ExecResult]):
         """Seconds since it was sent."""
         return time.monotonic() - self._began
 
+    @property
+    def received(self) -> int:
+        """How many outputs have come."""
+        return len(self.outputs) + self.dropped
+
     def __await__(self) -> Generator[Any, Any, ExecResult]:
         return asyncio.shield(self._done).__await__()
 
