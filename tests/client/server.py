@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import subprocess
 import sys
 import threading
+import time
 import urllib.request
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 TOKEN = "a-token"
 
@@ -33,9 +36,23 @@ def jupyter_server(folder: Path, *options: str) -> Generator[tuple[str, subproce
             else:
                 raise AssertionError("The server did not start.")
             threading.Thread(target=process.stderr.read, daemon=True).start()  # so that the pipe never fills
+            _wait_until_it_listens(found[1], process)
             yield found[1], process
         finally:
             process.terminate()
+
+
+def _wait_until_it_listens(url: str, process: subprocess.Popen[str]) -> None:
+    """It says its address a little earlier."""
+    address = urlsplit(url)
+    while True:
+        try:
+            socket.create_connection((address.hostname, address.port)).close()
+        except ConnectionRefusedError:
+            assert process.poll() is None, "The server has ended."
+            time.sleep(0.01)
+        else:
+            return
 
 
 def kernels(url: str) -> list[str]:
