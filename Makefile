@@ -53,7 +53,8 @@ format: env ## put Python and TypeScript in the house style
 	npm run --silent format
 
 bench: env ## measure the kernel on this machine, beside ipykernel
-	@$(PYTHON) tests/bench.py
+	@$(PYTHON) -m compileall -q py/laneway # as where it is installed
+	@$(PYTHON) tests/bench.py $(KERNELS)
 
 lock: $(PYTHON_ENV) ## choose anew the versions that .ci/requirements.txt and package-lock.json pin
 	@.ci/lock

@@ -23,8 +23,8 @@ IMPURE_CALLS = ("open", "print", "input", "exec", "eval", "__import__")
 MAY_IMPORT = {
     "protocol": {"protocol"},
     "hosts": {"protocol", "hosts", "session"},
-    "interpreter": {"protocol", "interpreter", "version"},
-    "transports": {"protocol", "transports", "session"},
+    "interpreter": {"protocol", "interpreter", "console", "version"},
+    "transports": {"protocol", "transports", "console", "session"},
     "client": {"protocol", "transports", "client", "session"},
     "apps": {"protocol", "hosts", "interpreter", "transports", "client", "apps", "session", "version"},
 }
