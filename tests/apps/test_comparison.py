@@ -155,10 +155,11 @@ async def kernel(module: str, folder: Path) -> AsyncGenerator[Client, None]:
     for changes in (
         "MPLBACKEND",
         "PYTEST_CURRENT_TEST",
-    ):  # with the other one ipykernel leaves descriptors alone
+    ):  # with the latter ipykernel leaves descriptors alone
         env.pop(changes, None)
     command = [sys.executable, "-m", module, "-f", "{connection_file}"]
     async with await laneway.launch(command, cwd=folder, env=env) as kc:
+        await kc.execute("pass", silent=True)  # ipykernel's first cell may lack some messages
         yield kc
 
 
