@@ -23,8 +23,9 @@ export class Outbox {
     if (buffers.length === 0 && message.length <= this.#mailbox.limit) {
       this.#put({ kind: RecordKind.Message, bytes: message });
     } else {
-      this.#put({ kind: RecordKind.Posted, bytes: new Uint8Array(0) });
+      // first, for it throws where it cannot be sent: a place without its message would hold up all that follows
       this.#post({ type: "message", ...envelope }, [message.buffer, ...buffers]);
+      this.#put({ kind: RecordKind.Posted, bytes: new Uint8Array(0) });
     }
   }
 
