@@ -93,6 +93,67 @@ async def test_all_is_answered_while_a_cell_awaits(there: Connected) -> None:
     ) == [True, True, "incomplete", 1, "laneway", "2", "running", "busy", "cancelled"]
 
 
+STATES = {
+    "awaits": "import asyncio\nprint('ready', flush=True)\nawait asyncio.sleep(1000)",
+    "sleeps": "import time\nprint('ready', flush=True)\ntime.sleep(1000)",
+    "computes": "print('ready', flush=True)\nwhile True: pass",
+    "asks": "print('ready', flush=True)\ninput()",
+}
+
+
+@pytest.mark.parametrize("code", STATES.values(), ids=STATES)
+async def test_fifty_of_fifty_are_answered_while_a_cell(there: Connected, code: str) -> None:
+    answers, ename, kept = await there.run(
+        """async (code) => {
+          await kc.execute("import math; kept = 1");
+          const cell = kc.execute(code, { stdin: () => new Promise(() => {}) });
+          await until(cell, "ready");
+          const answers = [];
+          for (let i = 0; i < 50; i++) {
+            const began = performance.now();
+            const completion = await kc.complete("math.s");
+            const inspection = await kc.inspect("len");
+            const info = await kc.kernelInfo();
+            const names = completion.matches.map((match) => match.split(".").at(-1));
+            answers.push([
+              ["sin", "sinh", "sqrt"].every((name) => names.includes(name)),
+              inspection.found && info.implementation === "laneway",
+              performance.now() - began,
+            ]);
+          }
+          await cell.cancel();
+          const { error } = await cell;
+          return [answers, error.ename, (await kc.execute("kept")).result["text/plain"]];
+        }""",
+        code,
+    )
+    assert all(completed and answered for completed, answered, _ in answers)
+    assert sorted(milliseconds for _, _, milliseconds in answers)[25] < 1000  # it did not wait for the cell
+    assert (ename, kept) == ("KeyboardInterrupt", "1")
+
+
+@pytest.mark.parametrize("code", STATES.values(), ids=STATES)
+async def test_twenty_of_twenty_interrupts_arrive_when_a_cell(there: Connected, code: str) -> None:
+    enames, milliseconds = await there.run(
+        """async (code) => {
+          const enames = [];
+          const milliseconds = [];
+          for (let i = 0; i < 20; i++) {
+            const cell = kc.execute(code, { stdin: () => new Promise(() => {}) });
+            await until(cell, "ready");
+            const began = performance.now();
+            await cell.cancel();
+            milliseconds.push(performance.now() - began);
+            enames.push((await cell).error.ename);
+          }
+          return [enames, milliseconds];
+        }""",
+        code,
+    )
+    assert enames == ["KeyboardInterrupt"] * 20
+    assert sorted(milliseconds)[10] < 1000
+
+
 async def test_cancelling_what_is_queued_and_what_runs(there: Connected) -> None:
     assert await there.run(
         """async () => {
@@ -256,6 +317,24 @@ async def test_three_comms_with_much_data_each_way(there: Connected) -> None:
           return [right, state];
         }"""
     ) == [12, "running"]
+
+
+async def test_what_cannot_be_sent_is_its_callers_error_and_nobody_elses(there: Connected) -> None:
+    assert await there.run(
+        """async () => {
+          const buffer = new ArrayBuffer(8);
+          buffer.transfer?.();
+          const failed = await failure((async () => kc.comms.open("target", {}, [buffer, buffer]))());
+          const impossible = await failure((async () => kc.execute("1", { metadata: { x: 1n } }))());
+          const { result } = await kc.execute("1 + 1");
+          return [failed.name, impossible.name, result["text/plain"], kc.pending];
+        }"""
+    ) == [
+        "DataCloneError" if there.kind == "worker" else "TypeError",
+        "TypeError",
+        "2",
+        0,
+    ]
 
 
 async def test_a_comm_that_the_kernel_opens_reaches_a_cell_that_awaits_it(there: Connected) -> None:
