@@ -1,5 +1,5 @@
-"""Builds the site into site/dist: its pages, @laneway/kernel for them in site/dist/kernel, and JupyterLite
-with the kernel in site/dist/lite.
+"""Builds the site into site/dist: the start page, a page with cells in site/dist/demo, with @laneway/kernel,
+and JupyterLite with the kernel in site/dist/lite.
 
     python site/build.py
 
@@ -67,8 +67,10 @@ def build() -> None:
     shutil.rmtree(new, ignore_errors=True)
     shutil.copytree(SITE / "pages", new)
     shutil.copy(LOGO, new / "logo.svg")
+    # a service worker isolates what lies in its folder: the page, and the worker of the kernel
+    shutil.copytree(LITE / "isolation", new / "demo", dirs_exist_ok=True)
     for part in ("common", "browser", "worker"):
-        shutil.copytree(KERNEL / part, new / "kernel" / part, ignore=_all_but_scripts)
+        shutil.copytree(KERNEL / part, new / "demo" / "kernel" / part, ignore=_all_but_scripts)
     _build_lite(new / "lite", wheels)
     shutil.rmtree(DIST, ignore_errors=True)
     new.rename(DIST)

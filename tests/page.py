@@ -55,6 +55,12 @@ async def chromium_page(*arguments: str, service_workers: bool = True) -> AsyncG
         await browser.close()
 
 
+async def loaded(page: Page) -> None:
+    """Wait until a page of the site is loaded for good: it is loaded twice where that may isolate it."""
+    again = "performance.getEntriesByType('navigation')[0].type === 'reload'"
+    await page.wait_for_function(f"crossOriginIsolated || {again}")
+
+
 def _executable() -> str:
     """`make test` has found one; a test that is run by hand asks as `make test` does."""
     if named := os.environ.get("LANEWAY_CHROMIUM"):

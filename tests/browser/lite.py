@@ -10,7 +10,7 @@ from typing import Any
 
 from playwright.async_api import Frame, Locator, Page
 
-from tests.page import ROOT, chromium_page, serving
+from tests.page import ROOT, chromium_page, loaded, serving
 
 DIST = ROOT / "site" / "dist"
 
@@ -106,10 +106,8 @@ async def jupyterlite(
             if not isolate:
                 await page.route("**/isolate.js", lambda route: route.abort())
             await page.goto(f"{address}lite/{app}/index.html")
-            if isolate and service_workers:
-                await page.wait_for_function(
-                    "crossOriginIsolated"
-                )  # after a reload, where the server does not help
+            if isolate:
+                await loaded(page)
             await page.evaluate(_WAIT)
             if kernel:
                 await start_kernel(page)

@@ -10,7 +10,7 @@ from html import unescape
 import pytest
 from playwright.async_api import Dialog, Locator, Page, expect
 
-from tests.page import ROOT, chromium_page, serving
+from tests.page import ROOT, chromium_page, loaded, serving
 
 pytestmark = pytest.mark.anyio
 
@@ -19,11 +19,13 @@ EXPECT = 60_000  # milliseconds: on a busy machine a kernel takes its time
 
 
 @asynccontextmanager
-async def demo(*options: str) -> AsyncGenerator[tuple[Page, list[str]], None]:
-    """The page, and what it has asked for outside the site; `options` are those of the server."""
+async def demo(*options: str, service_workers: bool = True) -> AsyncGenerator[tuple[Page, list[str]], None]:
+    """The page, and what it has asked for outside the site; `options` are those of the server, and
+    `service_workers` says whether the browser has any.
+    """
     expect.set_options(timeout=EXPECT)
     with serving(DIST, *options) as address:
-        async with chromium_page() as page:
+        async with chromium_page(service_workers=service_workers) as page:
             strangers: list[str] = []
 
             def requested(url: str) -> None:
@@ -31,13 +33,15 @@ async def demo(*options: str) -> AsyncGenerator[tuple[Page, list[str]], None]:
                     strangers.append(url)
 
             page.context.on("request", lambda request: requested(request.url))
-            await page.goto(f"{address}demo.html")
+            await page.goto(f"{address}demo/index.html")
+            await loaded(page)
             yield page, strangers
 
 
-@pytest.fixture(scope="module", params=["isolated", "not isolated"])
+@pytest.fixture(scope="module", params=["isolated", "isolated by itself", "not isolated"])
 async def opened(request: pytest.FixtureRequest) -> AsyncGenerator[tuple[Page, list[str]], None]:
-    async with demo(*([] if request.param == "isolated" else ["--no-isolation"])) as opened:
+    options = [] if request.param == "isolated" else ["--no-isolation"]
+    async with demo(*options, service_workers=request.param != "not isolated") as opened:
         yield opened
 
 
@@ -234,13 +238,13 @@ async def test_what_is_missing_is_said(page: Page) -> None:
     can = await page.evaluate(
         """async () => {
           const { launch } = await import("./kernel/browser/index.js");
-          const kc = await launch({ indexURL: "lite/static/laneway/pyodide/" }).start();
+          const kc = await launch({ indexURL: "../lite/static/laneway/pyodide/" }).start();
           await kc.close();
           return { ...kc.info.laneway, isolated: crossOriginIsolated };
         }"""
     )
     assert can["cross_origin_isolated"] == can["isolated"]
-    missing = kernel(page).get_by_text("a cell that computes cannot be stopped")
+    missing = kernel(page).get_by_text("this page is not cross-origin isolated")
     await expect(missing).to_have_count(0 if can["interrupts_blocking"] else 1)
 
 
@@ -265,7 +269,7 @@ async def test_it_fits_a_phone_and_all_can_be_named() -> None:
 
 
 async def test_the_program_on_the_page_runs_as_it_stands() -> None:
-    page_source = (DIST / "demo.html").read_text()
+    page_source = (DIST / "demo" / "index.html").read_text()
     found = re.search(r'<pre class="program">\s*<code\s*>(.*?)</code\s*>', page_source, re.DOTALL)
     assert found
     program = unescape(found[1])
@@ -280,6 +284,6 @@ async def test_the_program_on_the_page_runs_as_it_stands() -> None:
         await page.route(
             "**/program.html", lambda route: route.fulfill(body=program, content_type="text/html")
         )
-        await page.goto(page.url.replace("demo.html", "program.html"))
+        await page.goto(page.url.replace("index.html", "program.html"))
         await expect(page.locator("#output")).to_have_text("0\n1\n2\n'yes'")
         assert questions == ["Done? "]

@@ -2,8 +2,9 @@
 
 import { makeCell } from "./cell.js";
 import { launch } from "./kernel/browser/index.js";
+import { missing } from "./kernel/common/index.js";
 
-const kc = launch({ indexURL: "lite/static/laneway/pyodide/" });
+const kc = launch({ indexURL: "../lite/static/laneway/pyodide/" });
 for (const section of document.querySelectorAll(".cell")) makeCell(section, kc);
 
 const panel = document.querySelector("#kernel");
@@ -46,10 +47,5 @@ restart.addEventListener("click", () => {
 function explain(state) {
   if (state === "dead") return kc.failure.message.split("\n")[0];
   if (state === "unresponsive") return "It computes, or is paused; wait, or restart it.";
-  const can = kc.info?.laneway ?? {};
-  const missing = [];
-  if (can.interrupts_blocking === false)
-    missing.push("Here a cell that computes cannot be stopped; restart instead.");
-  if (can.input === false) missing.push("Here a cell cannot ask with input().");
-  return state === "idle" ? missing.join(" ") : "";
+  return state === "idle" ? missing(kc.info ?? {}).join(" ") : "";
 }
