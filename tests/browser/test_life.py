@@ -49,6 +49,7 @@ async def test_stopping(notebook: Notebook, code: str, how: str) -> None:
     else:
         await notebook.choose("Kernel", "Interrupt Kernel")
     await expect(cell.locator(".jp-OutputArea")).to_contain_text("KeyboardInterrupt")
+    assert (await cell.locator(".jp-OutputArea").inner_text()).count("Traceback") == 1
     (after,) = await notebook.run("print(kept)")
     await expect(after.locator(".jp-OutputArea-output")).to_have_text("kept\n")
 

@@ -125,7 +125,10 @@ class PyodidePlatform:
         """See `Platform`."""
         assert self._host
         if not self._serving and pyodide.ffi.can_run_sync():
-            self._run_sync(future)
+            # not for `future` itself: its exception would come back through JavaScript, as the context of another
+            done: asyncio.Future[None] = self._loop.create_future()
+            future.add_done_callback(lambda _future: done.set_result(None))
+            self._run_sync(done)
         elif not self._serving and self._safepoints is not None:
             while not future.done():
                 self._safepoints.wait(math.inf)
