@@ -125,7 +125,7 @@ class PyodidePlatform:
         """See `Platform`."""
         assert self._host
         if not self._serving and pyodide.ffi.can_run_sync():
-            # not for `future` itself: its exception would come back through JavaScript, as the context of another
+            # not for `future` itself: its exception would come back through JavaScript, as another context
             done: asyncio.Future[None] = self._loop.create_future()
             future.add_done_callback(lambda _future: done.set_result(None))
             self._run_sync(done)
