@@ -84,6 +84,62 @@ async def test_all_is_answered_while_a_cell_awaits(page: Page) -> None:
     assert text == "ready\nwent on\n"
 
 
+BUSY = {
+    "awaits": "import asyncio\nprint('ready')\nawait asyncio.sleep(1000)",
+    "sleeps": "import time\nprint('ready')\ntime.sleep(1000)",
+    "computes": "print('ready')\nwhile True: pass",
+}
+
+
+@pytest.mark.parametrize("code", BUSY.values(), ids=BUSY)
+async def test_fifty_of_fifty_are_answered_as_when_idle_while_a_cell(page: Page, code: str) -> None:
+    same, done, ename = await page.evaluate(
+        """async (code) => {
+          const { kernel } = window;
+          const ask = async () => JSON.stringify([
+            (await kernel.requestComplete({ code: "import os\\nos.pa", cursor_pos: 15 })).content,
+            (await kernel.requestInspect({ code: "len", cursor_pos: 3, detail_level: 0 })).content,
+            (await kernel.requestKernelInfo()).content,
+          ]);
+          await window.run("import os").finished;
+          const idle = await ask();
+          const cell = window.run(code);
+          await cell.until("ready");
+          let same = 0;
+          for (let i = 0; i < 50; i++) same += (await ask()) === idle;
+          const { done } = cell;
+          await kernel.interrupt();
+          await cell.finished;
+          return [same, done, cell.reply.ename];
+        }""",
+        code,
+    )
+    assert (same, done, ename) == (50, False, "KeyboardInterrupt")
+
+
+@pytest.mark.parametrize("code", [*BUSY.values(), "print('ready')\ninput()"], ids=[*BUSY, "asks"])
+async def test_twenty_of_twenty_interrupts_arrive_when_a_cell(page: Page, code: str) -> None:
+    interrupted, kept = await page.evaluate(
+        """async (code) => {
+          await window.run("kept = 'kept'").finished;
+          let interrupted = 0;
+          for (let i = 0; i < 20; i++) {
+            const future = window.kernel.requestExecute({ code, allow_stdin: true });
+            const asks = code.includes("input()");
+            await new Promise((resolve) => {
+              future.onStdin = resolve;
+              future.onIOPub = ({ header }) => header.msg_type === "stream" && !asks && resolve();
+            });
+            await window.kernel.interrupt();
+            interrupted += (await future.done).content.ename === "KeyboardInterrupt";
+          }
+          return [interrupted, (await window.run("print(kept)").finished).text];
+        }""",
+        code,
+    )
+    assert (interrupted, kept) == (20, "kept\n")
+
+
 async def test_a_comm_message_reaches_a_cell_that_awaits_it(page: Page) -> None:
     text = await page.evaluate(
         """async () => {
@@ -250,6 +306,32 @@ async def test_a_slider_moves_a_label(page: Page) -> None:
     await expect(
         page.locator(".jp-Notebook:visible .widget-label").filter(has_text="10 lanes")
     ).to_be_visible()
+
+
+async def test_a_slider_moves_a_label_while_a_cell_sleeps(page: Page) -> None:
+    await run_notebook(page, "widgets.ipynb")
+    await page.evaluate(
+        """async () => {
+          const { kernel } = window.jupyterapp.shell.currentWidget.sessionContext.session;
+          window.sleeper = kernel.requestExecute({ code: "import time\\nprint('ready')\\ntime.sleep(1000)" });
+          await new Promise((resolve) => {
+            window.sleeper.onIOPub = ({ header }) => header.msg_type === "stream" && resolve();
+          });
+        }"""
+    )
+    handle = page.locator(".jp-Notebook:visible .widget-slider .noUi-handle").first
+    await handle.focus()
+    await page.keyboard.press("Home")
+    await expect(
+        page.locator(".jp-Notebook:visible .widget-label").filter(has_text="0 lanes")
+    ).to_be_visible()
+    ename = await page.evaluate(
+        """async () => {
+          await window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.interrupt();
+          return (await window.sleeper.done).content.ename;
+        }"""
+    )
+    assert ename == "KeyboardInterrupt"
 
 
 @pytest.mark.parametrize(
