@@ -459,7 +459,10 @@ async def test_death_fails_everything_and_a_restart_helps(mortal: Connected, cod
     assert ename == "NameError"
 
 
-async def test_a_cell_that_wants_too_much_memory_has_an_error_and_the_kernel_lives(mortal: Connected) -> None:
+@pytest.mark.parametrize("thing", ["bytearray(2**27)", "[0] * 1000"], ids=["large", "small"])
+async def test_a_cell_that_wants_too_much_memory_has_an_error_and_the_kernel_lives(
+    mortal: Connected, thing: str
+) -> None:
     assert await mortal.run(
         """async () => {
           const { error } = await kc.execute("much = []\\nwhile True: much.append(bytearray(2**27))");

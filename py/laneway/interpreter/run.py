@@ -60,6 +60,10 @@ class Runs:
         self._going.remove(run)
         self._last = run
 
+    def is_going(self, run: Run) -> bool:
+        """Has `run` begun and not ended?"""
+        return run in self._going
+
     @property
     def foreground(self) -> Run | None:
         """Who is named where nobody knows better: the run that began last and goes on, else the one that

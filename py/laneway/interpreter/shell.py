@@ -7,7 +7,7 @@ import re
 import sys
 import threading
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from subprocess import CalledProcessError
 from types import TracebackType
@@ -69,6 +69,12 @@ _ENVIRONMENT = {
 """As in ipykernel: programs that a cell starts have colours, and no pager that waits for a key."""
 
 
+_RESERVE = 8 << 20 if IN_BROWSER else 0
+"""Bytes that are kept for the answer to a cell that has used up all memory, which a browser bounds. (A
+desktop kills the process instead.)
+"""
+
+
 class Compiler(CachingCompiler):
     """Keeps the source of cells that are the same once, so that a cell run for ever needs no more memory."""
 
@@ -102,6 +108,7 @@ class ZMQInteractiveShell(InteractiveShell):
         self._own_process = own_process
         self._count = 1
         self._counting = threading.Lock()
+        self._reserve = bytearray(_RESERVE)
         super().__init__(**traits)
         self.awaited_magics = AwaitedMagics(self)
         self.input_transformers_cleanup.append(_without_mode_line)
@@ -133,6 +140,9 @@ class ZMQInteractiveShell(InteractiveShell):
     def end(self, run: Run) -> None:
         """`run` has ended. What its code has made of the count holds for those that come."""
         self.runs.end(run)
+        if len(self._reserve) < _RESERVE:
+            with suppress(MemoryError):
+                self._reserve = bytearray(_RESERVE)
         if run.next_count not in (None, run.execution_count, (run.execution_count or 0) + 1):
             self._count = run.next_count
 
@@ -223,6 +233,8 @@ class ZMQInteractiveShell(InteractiveShell):
         its.
         """
         value = sys.exc_info()[1] if exc_tuple is None else exc_tuple[1]
+        if isinstance(value, MemoryError):
+            self._reserve.clear()
         if isinstance(value, BaseException):
             _hide_ours(value)
             exc_tuple = (type(value), value, value.__traceback__)

@@ -14,20 +14,29 @@ import codecs
 import io
 import os
 import sys
+import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, TextIO
 from weakref import WeakSet
 
 from ..protocol.message import Message
 from ..protocol.ports import Context
-from .run import Run, Runs
+from .run import RUN, Run, Runs
 
 MAX_AGE = 0.05
 """Seconds that text waits for more."""
 
 MAX_SIZE = 2**20
 """Characters of one parent that wait for more."""
+
+BURST = 64
+"""So many writes in one message make a burst, and a burst is as many, of less than `SMALL` characters."""
+
+SMALL = 1024
 
 
 class Streams:
@@ -42,6 +51,10 @@ class Streams:
         """Is this a process that was forked off the kernel?"""
         self.drain: Callable[[], object] = lambda: None
         """Takes what other writers have written by now, see `descriptors.py`."""
+        self.burst: Burst | None = None
+        """Ends with each message that is sent, and with the run."""
+        self._watching = False
+        self._quiet = False
         _all.add(self)
         self.stdout = OutStream(self, "stdout", sys.__stdout__)
         self.stderr = OutStream(self, "stderr", sys.__stderr__)
@@ -74,16 +87,22 @@ class Streams:
         with self._context.guard:
             gathered = self._gathered.get(key)
             if gathered is None:
-                gathered = self._gathered[key] = _Gathered(parent)
+                gathered = self._gathered[key] = _Gathered(parent, run)
+            if not self._watching:
+                self._watching = True
                 self._context.call_later(MAX_AGE, self._flush_old)
             gathered.add(name, text)
             if gathered.size > MAX_SIZE or time.monotonic() - gathered.since > MAX_AGE:
                 self._send(gathered)
+            elif gathered.writes > BURST and run and self._runs.is_going(run) and not run.captures:
+                self.burst = Burst(run, gathered.pieces.append)
+                gathered.writes += BURST
 
     def flush(self) -> None:
         """Send what the current parent has written."""
         if self.forked:
             return
+        self.burst = None
         self.drain()
         parent = self._runs.parent
         if gathered := self._gathered.get(parent.msg_id if parent else None):
@@ -100,20 +119,25 @@ class Streams:
     def _flush_old(self) -> None:
         with self._context.guard:
             now = time.monotonic()
+            quiet = True
             for key, gathered in list(self._gathered.items()):
-                if now - gathered.since < MAX_AGE / 2:
-                    continue
-                if gathered.segments:
-                    self._send(gathered)
-                else:
+                if gathered.pieces:
+                    quiet = False
+                    if now - gathered.since >= MAX_AGE / 2:
+                        self._send(gathered)
+                elif gathered.run is None or not self._runs.is_going(gathered.run):
                     del self._gathered[key]
-            if self._gathered:
+            self.burst = None
+            # once more after it was quiet: what was in the middle of a burst has come by then
+            self._watching = self._watching and not (quiet and self._quiet)
+            self._quiet = quiet
+            if self._watching:
                 self._context.call_later(MAX_AGE, self._flush_old)
 
     def _send(self, gathered: _Gathered) -> None:
-        segments = gathered.take()
-        for name, pieces in segments:
-            self._context.publish(gathered.parent, "stream", {"name": name, "text": "".join(pieces)})
+        self.burst = None
+        for name, text in gathered.take():
+            self._context.publish(gathered.parent, "stream", {"name": name, "text": text})
 
 
 _all: WeakSet[Streams] = WeakSet()
@@ -121,35 +145,54 @@ _all: WeakSet[Streams] = WeakSet()
 
 def _after_fork() -> None:
     for streams in _all:
-        streams.forked = True
+        streams.forked, streams.burst = True, None
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
+class Burst:
+    """Many small writes by the code of a run in its own thread: so many of them are only put aside, as fast
+    as it goes. The others look at the clock, at what else is written, at where the text belongs.
+    """
+
+    __slots__ = ("append", "left", "run", "thread")
+
+    def __init__(self, run: Run, append: Callable[[tuple[str, str]], None]) -> None:
+        self.run = run
+        self.thread = threading.get_ident()
+        self.append = append
+        self.left = BURST
+
+
 class _Gathered:
     """What one parent has written and was not sent: pieces, in order, by stream."""
 
-    def __init__(self, parent: Message | None) -> None:
+    def __init__(self, parent: Message | None, run: Run | None) -> None:
         self.parent = parent
+        self.run = run
         self.since = time.monotonic()
         self.size = 0
-        self.segments: list[tuple[str, list[str]]] = []
+        self.writes = 0
+        self.pieces: deque[tuple[str, str]] = deque()
 
     def add(self, name: str, text: str) -> None:
-        if not self.segments:
+        if not self.pieces:
             self.since = time.monotonic()
-        if not self.segments or self.segments[-1][0] != name:
-            self.segments.append((name, []))
-        self.segments[-1][1].append(text)
+        self.pieces.append((name, text))
+        self.writes += 1
         self.size += len(text)
 
-    def take(self) -> list[tuple[str, list[str]]]:
-        segments, self.segments = self.segments, []
-        self.size = 0
+    def take(self) -> list[tuple[str, str]]:
+        """The text, adjoining pieces of a stream as one."""
+        taken = [self.pieces.popleft() for _ in range(len(self.pieces))]
+        self.size = self.writes = 0
         self.since = time.monotonic()
-        return segments
+        return [
+            (name, "".join([text for _, text in pieces]))
+            for name, pieces in groupby(taken, key=itemgetter(0))
+        ]
 
 
 class OutStream(io.TextIOBase):
@@ -171,7 +214,17 @@ class OutStream(io.TextIOBase):
     def write(self, text: str, /) -> int:
         if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
-        if self._streams.forked and self._original:
+        burst = self._streams.burst
+        if (
+            burst is not None
+            and burst.left
+            and burst.run is RUN.get()
+            and burst.thread == threading.get_ident()
+            and len(text) < SMALL
+        ):
+            burst.left -= 1
+            burst.append((self._stream_name, text))
+        elif self._streams.forked and self._original:
             self._original.write(text)
             self._original.flush()
         elif text:
