@@ -461,10 +461,13 @@ def bench():
     def f(x): return x
     began = time.perf_counter()
     for i in range(300_000): f(i)
-    return loop, time.perf_counter() - began
+    calls = time.perf_counter() - began
+    began = time.perf_counter()
+    for i in range(200_000): str(i)
+    return loop, calls, time.perf_counter() - began
 bench()`;
 
-/** How many times as long a loop, and a loop of calls, takes where a safepoint is possible, when none happens. */
+/** How many times as long loops take where a safepoint is possible, when none happens: of nothing, of calls, of texts. */
 export async function cost(kernel, count) {
   const without = new Kernel(...kernel.options);
   await prepare(without);
@@ -483,6 +486,6 @@ export async function cost(kernel, count) {
   without.transport.terminate();
   // the machine has other things to do, which can only make it slower
   const least = (times, which) => Math.min(...times.map((pair) => pair[which]));
-  const [loop, calls] = [0, 1].map((which) => least(measured, which) / least(base, which));
-  return { loop, calls };
+  const [loop, calls, texts] = [0, 1, 2].map((which) => least(measured, which) / least(base, which));
+  return { loop, calls, texts };
 }

@@ -115,3 +115,4 @@ async def test_the_loop_is_hardly_slower(page: Page) -> None:
     measured = await storm(page, f"cost(kernel, {25 + SIZE})")
     assert measured["loop"] < 1.35, measured
     assert measured["calls"] < 1.35, measured
+    assert measured["texts"] < 2.5, measured  # CPython looks twice for each

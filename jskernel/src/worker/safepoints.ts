@@ -2,15 +2,18 @@
  * Safepoints: how Python is interrupted while it computes, so that the kernel can answer. The interpreter looks at the
  * interrupt buffer every few dozen loop iterations, and calls the Python handler of the signal number that it finds.
  *
- * In place of a buffer it gets an object whose element 0 is computed: the signal stays for as long as there is
- * something to do, and none is lost. (A number that is stored there can be: CPython reads it and zeroes it in two
- * steps.) What must not be forgotten whatever Python throws is kept here, and undone in `finally`.
+ * Whether there is a buffer is computed when it looks: the signal stays for as long as there is something to do, and
+ * none is lost. (A number that the page stores there can be: CPython reads it and zeroes it in two steps. An array whose
+ * element 0 is computed would do as well, and make a look five times as dear.) What must not be forgotten whatever Python throws is kept here, and undone in `finally`.
  */
 
 import type { Inbox } from "./inbox.js";
 import type { PyCallable, Pyodide } from "./pyodide.js";
 
 const SIGUSR1 = 10;
+
+/** Where Pyodide keeps the interrupt buffer. */
+const BUFFER = "Py_EmscriptenSignalBuffer";
 
 /** How much of the stack, in bytes, code may have used where a handler is still called: the rest is for the handler. */
 const DEEP = 30_000;
@@ -23,6 +26,12 @@ const PACE = 0.1;
 
 /** The most turns from one look to the next: they may have been fast ones, with slow ones to come. */
 const MOST = 200;
+
+/** What CPython's counter is when it looks because it has counted. */
+const COUNTED = 50;
+
+/** It also looks for other reasons: twice whenever an int becomes text. Of such looks one in so many is taken. */
+const OTHERS = 128;
 
 /** After so many looks a handler that was called and has not come is given up: the code's recursion was too deep. */
 const PATIENCE = 1000;
@@ -37,6 +46,7 @@ export class Safepoints {
   #claimed = false;
   #looks = 0;
   #serving = false;
+  #others = 0;
   #lastLook = 0;
   /** How many calls and turns of loops there are from one look to the next. */
   #interval = 50;
@@ -54,19 +64,22 @@ export class Safepoints {
 
   /** Begin to interrupt; Python must have a handler of SIGUSR1. */
   enable(): void {
-    // eslint-disable-next-line @typescript-eslint/no-this-alias -- a getter of an array-like cannot be an arrow
-    const safepoints = this;
-    this.#pyodide.setInterruptBuffer({
-      get 0() {
-        return safepoints.#look();
+    const buffer = new Uint8Array(1);
+    this.#pyodide.setInterruptBuffer(buffer);
+    if (!this.#pyodide._module) return;
+    Object.defineProperty(this.#pyodide._module, BUFFER, {
+      configurable: true,
+      // CPython asks for the buffer, and if there is one twice more, to read the signal and to zero it
+      get: () => {
+        if (buffer[0] === 0) buffer[0] = this.#look();
+        return buffer[0] === 0 ? undefined : buffer;
       },
-      set 0(_zero: number) {
-        // the signal is not stored, see above
-      },
-    } as unknown as Uint8Array);
+      set: () => undefined,
+    });
   }
 
   disable(): void {
+    if (this.#pyodide._module) delete (this.#pyodide._module as Record<string, unknown>)[BUFFER];
     this.#pyodide.setInterruptBuffer(undefined);
   }
 
@@ -103,8 +116,11 @@ export class Safepoints {
 
   /** What the interpreter finds when it looks at the buffer. */
   #look(): number {
+    const { __Py_emscripten_signal_clock: clock, HEAP32: memory } = this.#pyodide._module ?? {};
+    const counted = !clock || !memory || memory[clock / 4] === COUNTED;
+    if (!counted && ++this.#others % OTHERS !== 0) return 0;
     const now = performance.now();
-    this.#setPace(now);
+    if (counted) this.#setPace(now);
     if (this.#serving || (this.#inbox.empty && now < this.#due)) return 0;
     if (this.#claimed && ++this.#looks < PATIENCE) return 0;
     if (this.#stackBase - this.#stack() > DEEP) return 0;
