@@ -464,11 +464,12 @@ async def test_a_cell_that_wants_too_much_memory_has_an_error_and_the_kernel_liv
     mortal: Connected, thing: str
 ) -> None:
     assert await mortal.run(
-        """async () => {
-          const { error } = await kc.execute("much = []\\nwhile True: much.append(bytearray(2**27))");
+        """async (thing) => {
+          const { error } = await kc.execute(`much = []\\nwhile True: much.append(${thing})`);
           const { stdout } = await kc.execute("print(len(much) > 10); del much; print('lives')");
           return [error.ename, stdout, (await kc.complete("impo")).matches.length, kc.state];
-        }"""
+        }""",
+        thing,
     ) == ["MemoryError", "True\nlives\n", 1, "idle"]
 
 

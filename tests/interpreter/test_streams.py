@@ -11,7 +11,7 @@ import time
 import pytest
 
 from laneway.interpreter import streams as streams_module
-from laneway.interpreter.run import Run, Runs
+from laneway.interpreter.run import RUN, Run, Runs
 from laneway.interpreter.streams import Streams
 
 from .context import RecordingContext, request
@@ -154,3 +154,59 @@ def test_it_takes_the_places_and_gives_them_back(streams: Streams) -> None:
     finally:
         streams.uninstall()
     assert (sys.stdout, sys.stderr) == before
+
+
+def test_bursts_lose_nothing_and_keep_their_order(
+    context: RecordingContext, runs: Runs, streams: Streams
+) -> None:
+    """Two threads of a cell write as fast as they can, another sends what is old all the time."""
+    cell = begin(runs, "1")
+    done = threading.Event()
+
+    def write(name: str) -> None:
+        for i in range(50_000):
+            print(f"{name}{i}", file=streams.stderr if i % 1000 == 0 else streams.stdout)
+
+    def tick() -> None:
+        while not done.is_set():
+            for timer in context.timers[:1]:
+                context.timers.remove(timer)
+                timer()
+
+    threads = [threading.Thread(target=cell.copy().run, args=(write, name)) for name in "ab"]
+    ticking = threading.Thread(target=tick)
+    for thread in (*threads, ticking):
+        thread.start()
+    for thread in threads:
+        thread.join()
+    done.set()
+    ticking.join()
+    cell.run(streams.flush)
+    text = "".join(text for _, text in context.texts())
+    for name in "ab":
+        own = [
+            piece
+            for piece in text.replace("\n", " ").replace("b", " b").replace("a", " a").split()
+            if name in piece
+        ]
+        assert own == [f"{name}{i}" for i in range(50_000)]
+    assert streams.burst is None
+
+
+def test_a_burst_ends_with_its_run(context: RecordingContext, runs: Runs, streams: Streams) -> None:
+    cell = begin(runs, "1")
+
+    def burst() -> None:
+        for _ in range(streams_module.BURST + 2):
+            streams.stdout.write("x")
+
+    cell.run(burst)
+    assert streams.burst is not None
+    assert context.texts() == []
+    cell.run(streams.flush)
+    assert streams.burst is None
+    runs.end(cell[RUN])  # type: ignore[arg-type]
+    cell.run(burst)
+    assert streams.burst is None, "What it has left behind is not in a hurry."
+    cell.run(streams.flush)
+    assert context.texts() == [("stdout", "x" * (streams_module.BURST + 2))] * 2
