@@ -42,27 +42,19 @@ class MainSignal:
         self._own = False  # on its way, and sent by us
         self._sent = -inf
         self._noted = False  # by CPython, and not handled yet
-        self._reader = -1
+        self._wanted: Callable[[], bool] | None = None
+        self._reader = self._writer = -1
         self._handler: Handler | None = None
 
     # ---- from any thread
 
     def insist(self, wanted: Callable[[], bool]) -> None:
         """Send it, and again as long as it is `wanted`: `os.system` ignores it, and ends its program only."""
-        self._send()
-
-        def repeat() -> None:
-            pause = _INTERVAL
-            while True:
-                time.sleep(pause)
-                pause = min(2 * pause, 1)
-                with self._lock:
-                    if not (wanted() and self._handled_by_us):
-                        self._own = False
-                        return
-                    self._send()
-
-        threading.Thread(target=repeat, name="laneway interrupt", daemon=True).start()
+        with self._lock:
+            self._wanted = wanted
+            self._send()
+        with contextlib.suppress(BlockingIOError):  # it has been woken often enough
+            os.write(self._writer, b"\0")  # the watching thread goes on with it
 
     def _send(self) -> None:
         self._own = True
@@ -80,11 +72,11 @@ class MainSignal:
         self._handler = handler
         if sys.platform == "win32":
             return lambda: signal.signal(signal.SIGINT, previous_handler)
-        self._reader, writer = os.pipe()
+        self._reader, self._writer = os.pipe()
         os.set_blocking(self._reader, False)
-        os.set_blocking(writer, False)
+        os.set_blocking(self._writer, False)
         stop, stopper = os.pipe()
-        previous = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        previous = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
         thread = threading.Thread(target=self._watch, args=(stop,), name="laneway signals", daemon=True)
         thread.start()
 
@@ -93,9 +85,9 @@ class MainSignal:
             signal.signal(signal.SIGINT, previous_handler)
             os.close(stopper)
             thread.join()
-            for descriptor in (self._reader, writer, stop):
+            for descriptor in (self._reader, self._writer, stop):
                 os.close(descriptor)
-            self._reader = -1
+            self._reader = self._writer = -1
 
         return uninstall
 
@@ -123,18 +115,27 @@ class MainSignal:
         poll = select.poll()
         poll.register(self._reader, select.POLLIN)
         poll.register(stop)
-        pause = _INTERVAL
         while not any(ready == stop for ready, _ in poll.poll()):
-            with self._lock:
-                self._noted = signal.SIGINT in self._read() or self._noted
-            time.sleep(pause)
-            with self._lock:
-                if self._noted and self._handled_by_us:
-                    pause = min(2 * pause, 1)
-                    _nudge()  # which is noted, too
-                else:
-                    self._noted = False
-                    pause = _INTERVAL
+            pause = _INTERVAL
+            while self._rest(pause):
+                pause = min(2 * pause, 1)
+
+    def _rest(self, pause: float) -> bool:
+        """Let the signal have its effect, and send it again if it has none."""
+        with self._lock:
+            self._noted = signal.SIGINT in self._read() or self._noted
+        time.sleep(pause)
+        with self._lock:
+            if self._wanted and self._wanted() and self._handled_by_us:
+                self._send()
+                return True
+            if self._wanted:
+                self._wanted = None
+                self._own = False
+            self._noted = self._noted and self._handled_by_us
+            if self._noted:
+                _nudge()
+            return self._noted
 
     def _read(self) -> bytes:
         """The signals noted since the last time: those of the process, not only SIGINT."""
