@@ -363,6 +363,13 @@ async def check_answers_while_a_cell_sleeps(kc: Client) -> None:
     assert (await soon(execution)).reply["ename"] == "KeyboardInterrupt"
 
 
+async def check_a_sleep_is_not_too_short(kc: Client) -> None:
+    await run(kc, "import time\ndef nap(): time.sleep(0.002); return time.monotonic()")
+    result = await run(kc, "-(time.monotonic() - [nap() for _ in range(20)][-1])")
+    assert result.result is not None
+    assert float(result.result["text/plain"]) >= 0.04
+
+
 @needs("answers_while_blocking", "interrupts_blocking")
 async def check_answers_while_a_cell_computes(kc: Client) -> None:
     execution = kc.execute("print('ready')\nwhile True: pass")

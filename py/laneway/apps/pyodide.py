@@ -146,7 +146,10 @@ class PyodidePlatform:
         if seconds < 0:
             raise ValueError("sleep length must be non-negative")
         if self._can_wait and self._host:
+            end = time.monotonic() + seconds
             self._host.wait(self._loop.create_future(), seconds)
+            while (rest := end - time.monotonic()) > 0:  # Pyodide's loop takes a few milliseconds for none
+                self._host.wait(self._loop.create_future(), rest)
         else:
             self._sleep(seconds)
 
