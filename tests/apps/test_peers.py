@@ -413,6 +413,19 @@ async def test_capture_time_and_timeit_with_await(kc: Client, code: str, text: s
     assert text in (await run(kc, "print(captured.stdout)")).stdout
 
 
+@pytest.mark.parametrize("magic", ["%%time", "%%timeit -n1 -r1", "%%capture"])
+async def test_magics_that_await_are_found_in_others(kc: Client, magic: str) -> None:
+    result = await run(kc, f"{magic}\n%%capture captured\nprint('in')")
+    assert "in\n" not in result.stdout
+    assert (await run(kc, "print(captured.stdout)")).stdout == "in\n\n"
+
+
+async def test_magics_await_whatever_becomes_of_the_transformers_of_users(kc: Client) -> None:
+    assert (await run(kc, "get_ipython().ast_transformers")).result == {"text/plain": "[]"}
+    await run(kc, "get_ipython().ast_transformers.clear()")
+    await run(kc, "%%time\nimport asyncio\nawait asyncio.sleep(0)")
+
+
 async def test_capture_holds_what_overlapping_cells_do_not_print(kc: Client) -> None:
     await run(kc, "import asyncio\ncapturing, capture_go = asyncio.Event(), asyncio.Event()")
     capturing = kc.execute(
@@ -455,6 +468,7 @@ async def test_thousands_of_cells_in_batches(kc: Client) -> None:
 
     async def blocks() -> int:
         """What Python has allocated: the size of the process depends on more than that."""
+        await soon(kc.history("tail", n=1))  # before it is read, what waits to be stored is
         result = await soon(kc.execute("import gc, sys; gc.collect(); print(sys.getallocatedblocks())"))
         return int(result.stdout)
 

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from .shell import ZMQInteractiveShell
 
-_OPTIONS = re.compile(r"^(-[\w-]+[ \t]+(\d+[ \t]+)?)+")
-"""Those of a line magic, before its code."""
+_OPTIONS = re.compile(r"^(-[\w-]+([ \t]+|$)(\d+([ \t]+|$))?)+")
+"""Those of a magic, in its line, before code."""
 
 AwaitedMagic = Callable[[str, "str | None"], Awaitable[Any]]
 """`magic(line, cell)`; `cell` is None for a line magic."""
@@ -40,7 +40,8 @@ class AwaitedMagics:
         self._shell = shell
         self._magics: dict[str, AwaitedMagic] = {}
         self._always: set[str] = set()
-        shell.ast_transformers.append(_AwaitMagics(self.awaits))
+        self.transformer: ast.NodeTransformer = _AwaitMagics(self.awaits)
+        """What puts the `await` into the syntax tree of a cell; `Compiler` applies it."""
         for magic in (self.time, self.timeit, self.capture):
             self._magics[magic.__name__] = magic
         # IPython's own takes the place of sys.stdout, and so the output of all that runs meanwhile
@@ -51,11 +52,17 @@ class AwaitedMagics:
         self._magics[name] = magic
         self._always.add(name)
 
-    def awaits(self, name: str, code: str) -> bool:
-        """Does the magic `name` await something when it is given `code`?"""
+    def awaits(self, name: str, line: str, cell: str = "") -> bool:
+        """Does the magic `name` await something when it is given this code?"""
         if name not in self._magics:
             return False
-        return name in self._always or (("await" in code or "async" in code) and self._has_await(code))
+        if name in self._always:
+            return True
+        words = ("await", "async", *self._always)  # without one of them there is nothing to look for
+        return any(
+            any(word in code for word in words) and self._has_await(code)
+            for code in (_OPTIONS.sub("", line), cell)
+        )
 
     async def run(self, name: str, line: str, cell: str | None = None) -> Any:
         """Run the magic."""
@@ -135,8 +142,8 @@ class AwaitedMagics:
 
     def _has_await(self, code: str) -> bool:
         try:
-            tree = ast.parse(self._shell.transform_cell(_OPTIONS.sub("", code)))
-        except SyntaxError:
+            tree = ast.parse(self._shell.transform_cell(code))
+        except (SyntaxError, ValueError):
             return False
         return _FindAwait().found_in(tree) or _FindMagic(self.awaits).found_in(tree)
 
@@ -213,7 +220,7 @@ class _FindAwait(_Find):
 class _AwaitMagics(_TopLevel):
     """Puts `await get_ipython().await_magic(...)` in the place of each magic that awaits."""
 
-    def __init__(self, awaits: Callable[[str, str], bool]) -> None:
+    def __init__(self, awaits: Callable[..., bool]) -> None:
         self._awaits = awaits
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
@@ -223,9 +230,7 @@ class _AwaitMagics(_TopLevel):
                     value=ast.Call(func=ast.Name("get_ipython")), attr="run_line_magic" | "run_cell_magic"
                 ) as func,
                 args=[ast.Constant(str(name)), *rest],
-            ) if self._awaits(
-                name, "\n".join(str(arg.value) for arg in rest if isinstance(arg, ast.Constant))
-            ):
+            ) if self._awaits(name, *(str(arg.value) for arg in rest if isinstance(arg, ast.Constant))):
                 func.attr = "await_magic"
                 return ast.copy_location(ast.Await(node), node)
             case _:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import sys
@@ -76,7 +77,18 @@ desktop kills the process instead.)
 
 
 class Compiler(CachingCompiler):
-    """Keeps the source of cells that are the same once, so that a cell run for ever needs no more memory."""
+    """Keeps the source of cells that are the same once, so that a cell run for ever needs no more memory.
+    Puts an `await` before the magics that want one, where there are magics: a tree that is walked through for
+    each cell would take as long as it takes to compile it.
+    """
+
+    await_magics: ast.NodeTransformer | None = None
+
+    def ast_parse(self, source: str, filename: str = "<unknown>", symbol: str = "exec") -> ast.AST:
+        tree = super().ast_parse(source, filename, symbol)
+        if self.await_magics and "get_ipython().run_" in source:
+            tree = self.await_magics.visit(tree)
+        return tree
 
     def get_code_name(self, raw_code: str, transformed_code: str, number: int) -> str:
         return code_name(transformed_code)
@@ -85,6 +97,7 @@ class Compiler(CachingCompiler):
 class ZMQInteractiveShell(InteractiveShell):
     """One shell per kernel. Many programs know by this name of the class that they run in a kernel."""
 
+    compile: Compiler
     compiler_class = Type(Compiler)
     displayhook_class = Type(LanewayDisplayHook)
     display_pub_class = Type(LanewayDisplayPublisher)
@@ -111,6 +124,7 @@ class ZMQInteractiveShell(InteractiveShell):
         self._reserve = bytearray(_RESERVE)
         super().__init__(**traits)
         self.awaited_magics = AwaitedMagics(self)
+        self.compile.await_magics = self.awaited_magics.transformer
         self.input_transformers_cleanup.append(_without_mode_line)
         self.set_hook("show_in_pager", self._page, 99)
 
