@@ -61,6 +61,19 @@ async def loaded(page: Page) -> None:
     await page.wait_for_function(f"crossOriginIsolated || {again}")
 
 
+def asked_outside(page: Page, address: str) -> list[str]:
+    """Filled with the URLs outside `address` that the page and its workers ask for from now on."""
+    asked: list[str] = []
+
+    def requested(url: str) -> None:
+        if not url.startswith((address, "data:", "blob:")):
+            asked.append(url)
+
+    # of the context, so that the workers' requests are seen as well
+    page.context.on("request", lambda request: requested(request.url))
+    return asked
+
+
 def _executable() -> str:
     """`make test` has found one; a test that is run by hand asks as `make test` does."""
     if named := os.environ.get("LANEWAY_CHROMIUM"):

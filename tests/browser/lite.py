@@ -10,7 +10,7 @@ from typing import Any
 
 from playwright.async_api import Frame, Locator, Page
 
-from tests.page import ROOT, chromium_page, loaded, serving
+from tests.page import ROOT, asked_outside, chromium_page, loaded, serving
 
 DIST = ROOT / "site" / "dist"
 
@@ -95,14 +95,7 @@ async def jupyterlite(
     """
     with serving(site, *options) as address:
         async with chromium_page(service_workers=service_workers) as page:
-            strangers: list[str] = []
-
-            def requested(url: str) -> None:
-                if not url.startswith((address, "data:", "blob:")):
-                    strangers.append(url)
-
-            # of the context, so that the workers' requests are seen as well
-            page.context.on("request", lambda request: requested(request.url))
+            strangers = asked_outside(page, address)
             if not isolate:
                 await page.route("**/isolate.js", lambda route: route.abort())
             await page.goto(f"{address}lite/{app}/index.html")

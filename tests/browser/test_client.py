@@ -11,6 +11,7 @@ import pytest
 from tests.client.server import TOKEN, kernels
 from tests.page import ROOT
 
+from .busy import BUSY_OR_ASKING
 from .client import Connected, connected
 
 pytestmark = pytest.mark.anyio
@@ -93,15 +94,7 @@ async def test_all_is_answered_while_a_cell_awaits(there: Connected) -> None:
     ) == [True, True, "incomplete", 1, "laneway", "2", "running", "busy", "cancelled"]
 
 
-STATES = {
-    "awaits": "import asyncio\nprint('ready', flush=True)\nawait asyncio.sleep(1000)",
-    "sleeps": "import time\nprint('ready', flush=True)\ntime.sleep(1000)",
-    "computes": "print('ready', flush=True)\nwhile True: pass",
-    "asks": "print('ready', flush=True)\ninput()",
-}
-
-
-@pytest.mark.parametrize("code", STATES.values(), ids=STATES)
+@pytest.mark.parametrize("code", BUSY_OR_ASKING.values(), ids=BUSY_OR_ASKING)
 async def test_fifty_of_fifty_are_answered_while_a_cell(there: Connected, code: str) -> None:
     answers, ename, kept = await there.run(
         """async (code) => {
@@ -132,7 +125,7 @@ async def test_fifty_of_fifty_are_answered_while_a_cell(there: Connected, code: 
     assert (ename, kept) == ("KeyboardInterrupt", "1")
 
 
-@pytest.mark.parametrize("code", STATES.values(), ids=STATES)
+@pytest.mark.parametrize("code", BUSY_OR_ASKING.values(), ids=BUSY_OR_ASKING)
 async def test_twenty_of_twenty_interrupts_arrive_when_a_cell(there: Connected, code: str) -> None:
     enames, milliseconds = await there.run(
         """async (code) => {

@@ -10,7 +10,7 @@ from html import unescape
 import pytest
 from playwright.async_api import Dialog, Locator, Page, expect
 
-from tests.page import ROOT, chromium_page, loaded, serving
+from tests.page import ROOT, asked_outside, chromium_page, loaded, serving
 
 pytestmark = pytest.mark.anyio
 
@@ -24,13 +24,7 @@ async def demo(*options: str, service_workers: bool = True) -> AsyncGenerator[tu
     """
     with serving(DIST, *options) as address:
         async with chromium_page(service_workers=service_workers) as page:
-            strangers: list[str] = []
-
-            def requested(url: str) -> None:
-                if not url.startswith((address, "data:", "blob:")):
-                    strangers.append(url)
-
-            page.context.on("request", lambda request: requested(request.url))
+            strangers = asked_outside(page, address)
             await page.goto(f"{address}demo/index.html")
             await loaded(page)
             yield page, strangers

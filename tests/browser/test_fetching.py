@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Page, expect
 
+from .busy import BUSY
 from .lite import DIST, Notebook, jupyterlite
 
 pytestmark = pytest.mark.anyio
@@ -58,8 +59,8 @@ async def test_input(notebook: Notebook) -> None:
 
 BLOCKING = {
     "input": "input('ready')",
-    "sleep": "import time\nprint('ready')\ntime.sleep(1000)",
-    "loop": "print('ready')\nwhile True: pass",
+    "sleep": BUSY["sleeps"],
+    "loop": BUSY["computes"],
 }
 
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator
 import pytest
 from playwright.async_api import Locator, Page, expect
 
+from .busy import BUSY
 from .lite import Notebook, jupyterlite
 
 pytestmark = pytest.mark.anyio
@@ -32,9 +33,7 @@ async def busy(cell: Locator) -> None:
 @pytest.mark.parametrize(
     "code",
     [
-        "import asyncio\nprint('ready')\nawait asyncio.sleep(1000)",
-        "import time\nprint('ready')\ntime.sleep(1000)",
-        "print('ready')\nwhile True: pass",
+        *BUSY.values(),
         "input('ready')",
         "# task\nimport asyncio\nprint('ready')\nawait asyncio.sleep(1000)",
     ],

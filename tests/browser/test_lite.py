@@ -13,6 +13,7 @@ from playwright.async_api import Page, expect
 
 from tests.page import ROOT
 
+from .busy import BUSY, BUSY_OR_ASKING
 from .lite import jupyterlite, run_notebook
 
 pytestmark = pytest.mark.anyio
@@ -84,13 +85,6 @@ async def test_all_is_answered_while_a_cell_awaits(page: Page) -> None:
     assert text == "ready\nwent on\n"
 
 
-BUSY = {
-    "awaits": "import asyncio\nprint('ready')\nawait asyncio.sleep(1000)",
-    "sleeps": "import time\nprint('ready')\ntime.sleep(1000)",
-    "computes": "print('ready')\nwhile True: pass",
-}
-
-
 @pytest.mark.parametrize("code", BUSY.values(), ids=BUSY)
 async def test_fifty_of_fifty_are_answered_as_when_idle_while_a_cell(page: Page, code: str) -> None:
     same, done, ename = await page.evaluate(
@@ -117,7 +111,7 @@ async def test_fifty_of_fifty_are_answered_as_when_idle_while_a_cell(page: Page,
     assert (same, done, ename) == (50, False, "KeyboardInterrupt")
 
 
-@pytest.mark.parametrize("code", [*BUSY.values(), "print('ready')\ninput()"], ids=[*BUSY, "asks"])
+@pytest.mark.parametrize("code", BUSY_OR_ASKING.values(), ids=BUSY_OR_ASKING)
 async def test_twenty_of_twenty_interrupts_arrive_when_a_cell(page: Page, code: str) -> None:
     interrupted, kept = await page.evaluate(
         """async (code) => {
@@ -298,14 +292,16 @@ async def test_a_notebook_shows_what_it_shows_on_the_desktop(page: Page, name: s
     assert plain(await run_notebook(page, name)) == plain(desktop(name))
 
 
+async def slide(page: Page, key: str, label: str) -> None:
+    """Press a key on the slider of widgets.ipynb; its label is to follow."""
+    await page.locator(".jp-Notebook:visible .widget-slider .noUi-handle").first.focus()
+    await page.keyboard.press(key)
+    await expect(page.locator(".jp-Notebook:visible .widget-label").filter(has_text=label)).to_be_visible()
+
+
 async def test_a_slider_moves_a_label(page: Page) -> None:
     await run_notebook(page, "widgets.ipynb")
-    handle = page.locator(".jp-Notebook:visible .widget-slider .noUi-handle").first
-    await handle.focus()
-    await page.keyboard.press("End")
-    await expect(
-        page.locator(".jp-Notebook:visible .widget-label").filter(has_text="10 lanes")
-    ).to_be_visible()
+    await slide(page, "End", "10 lanes")
 
 
 async def test_a_slider_moves_a_label_while_a_cell_sleeps(page: Page) -> None:
@@ -319,12 +315,7 @@ async def test_a_slider_moves_a_label_while_a_cell_sleeps(page: Page) -> None:
           });
         }"""
     )
-    handle = page.locator(".jp-Notebook:visible .widget-slider .noUi-handle").first
-    await handle.focus()
-    await page.keyboard.press("Home")
-    await expect(
-        page.locator(".jp-Notebook:visible .widget-label").filter(has_text="0 lanes")
-    ).to_be_visible()
+    await slide(page, "Home", "0 lanes")
     ename = await page.evaluate(
         """async () => {
           await window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.interrupt();

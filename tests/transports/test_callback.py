@@ -11,20 +11,7 @@ import pytest
 from laneway.protocol.message import Channel, Message
 from laneway.transports.callback import CallbackTransport
 
-
-class Keeping:
-    """A `Receiver`."""
-
-    def __init__(self) -> None:
-        self.messages: list[Message] = []
-        self.topics: list[str] = []
-
-    def receive(self, message: Message) -> None:
-        self.messages.append(message)
-
-    def subscribed(self, topic: str) -> None:
-        self.topics.append(topic)
-
+from .keeping import Keeping
 
 ENVELOPE: dict[str, Any] = {
     "channel": "shell",
@@ -64,6 +51,9 @@ def test_what_is_malformed_is_counted_and_said(message: Any, monkeypatch: pytest
     class Stderr:
         def write(self, text: str) -> None:
             said.append(text)
+
+        def flush(self) -> None:
+            pass
 
     monkeypatch.setattr(sys, "__stderr__", Stderr())
     transport = CallbackTransport(lambda _message, _buffers: None)

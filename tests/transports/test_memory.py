@@ -14,25 +14,13 @@ from laneway.protocol.errors import ClosedError, KernelError
 from laneway.protocol.message import Channel, Message
 from laneway.transports.memory import LocalClientTransport, MemoryTransport, memory_pair
 
+from .keeping import Keeping
+
 pytestmark = pytest.mark.anyio
 
 
 def message(msg_id: str, content: Any = None, buffers: tuple[Any, ...] = ()) -> Message:
     return Message(Channel.SHELL, {"msg_id": msg_id, "msg_type": "t"}, {}, {}, content or {}, buffers)
-
-
-class Keeping:
-    """A kernel's `Receiver`."""
-
-    def __init__(self) -> None:
-        self.messages: list[Message] = []
-        self.topics: list[str] = []
-
-    def receive(self, message: Message) -> None:
-        self.messages.append(message)
-
-    def subscribed(self, topic: str) -> None:
-        self.topics.append(topic)
 
 
 class Joined:

@@ -7,10 +7,10 @@ Imports: stdlib and `protocol/`. All on the kernel's event loop.
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from .. import console
 from ..protocol.errors import RemoteProtocolError
 from ..protocol.message import Message
 from ..protocol.ports import Receiver
@@ -47,7 +47,7 @@ class CallbackTransport:
             decoded = decode_envelope(self._json, data, buffers)
         except (RemoteProtocolError, UnicodeEncodeError, TypeError) as error:
             self.dropped += 1
-            print(f"laneway: a message was dropped: {error}", file=sys.__stderr__)
+            console.say(f"laneway: a message was dropped: {error}")
             return
         if self._receiver:
             self._receiver.receive(decoded)
