@@ -151,12 +151,15 @@ async def kernel(module: str, folder: Path) -> AsyncGenerator[Client, None]:
         "c.InteractiveShellApp.extensions = ['autoreload']\n"
         "c.TerminalIPythonApp.display_banner = False\n"
     )
-    env = {**os.environ, "IPYTHONDIR": str(folder / "ipython"), "MPLCONFIGDIR": str(folder.parent)}
-    for changes in (
-        "MPLBACKEND",
-        "PYTEST_CURRENT_TEST",
-    ):  # with the latter ipykernel leaves descriptors alone
-        env.pop(changes, None)
+    env = {
+        **os.environ,
+        "IPYTHONDIR": str(folder / "ipython"),
+        "MPLCONFIGDIR": str(folder.parent),
+        # jedi's cache is not written atomically: who reads it at that moment completes nothing
+        "XDG_CACHE_HOME": str(folder / "cache"),
+    }
+    for name in ("MPLBACKEND", "PYTEST_CURRENT_TEST"):  # with the latter ipykernel leaves descriptors alone
+        env.pop(name, None)
     command = [sys.executable, "-m", module, "-f", "{connection_file}"]
     async with await laneway.launch(command, cwd=folder, env=env) as kc:
         await kc.execute("pass", silent=True)  # ipykernel's first cell may lack some messages
