@@ -17,7 +17,7 @@ from laneway.hosts.loop import LoopHost
 from laneway.hosts.threads import ThreadHost
 from laneway.protocol.errors import KernelError
 from laneway.protocol.message import Channel, Message
-from laneway.protocol.ports import Context
+from laneway.protocol.ports import Context, Receiver
 from laneway.transports.memory import memory_pair
 
 from .interpreter import WHO, Cell, ScriptedInterpreter
@@ -108,6 +108,35 @@ async def test_a_reply_that_cannot_be_sent_becomes_an_error(host: type[Host]) ->
         result = await kc.execute("odd")
         assert (result.status, result.reply["ename"]) == ("error", "TypeError")
         assert (await kc.kernel_info())["status"] == "ok"
+
+
+class BrokenTransport:
+    """Delivers one request, and fails when its reply is sent."""
+
+    def start(self, receiver: Receiver) -> None:
+        """See `Transport`."""
+        header = {"msg_id": "1", "msg_type": "execute_request", "session": "s"}
+        receiver.receive(Message(Channel.SHELL, header, content={"code": "cell"}))
+
+    def send(self, message: Message) -> None:
+        """See `Transport`."""
+        if message.channel is Channel.SHELL:
+            raise OSError("The line is cut.")
+
+    def settle(self, call: Callable[[], None]) -> None:
+        """See `Transport`."""
+        call()
+
+    def close(self) -> None:
+        """See `Transport`."""
+
+
+@parametrize_hosts
+async def test_a_kernel_that_cannot_reply_ends(host: type[Host]) -> None:
+    interpreter = ScriptedInterpreter(cell=lambda _context, _request: None)
+    with pytest.raises(OSError, match="The line is cut"):
+        await host(interpreter).serve(BrokenTransport())
+    assert interpreter.stopped
 
 
 @parametrize_hosts

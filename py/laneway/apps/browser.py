@@ -26,8 +26,10 @@ async def start(post: Any, stopped: Any, settings: Any, safepoints: Any = None) 
     array of ArrayBuffers.
     """
 
+    no_buffers = to_js([])
+
     def send(message: bytes, buffers: list[Any]) -> None:
-        post(to_js(message), to_js(buffers))
+        post(to_js(message), to_js(buffers) if buffers else no_buffers)
 
     platform = PyodidePlatform(safepoints)
     capabilities = {

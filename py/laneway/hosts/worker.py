@@ -15,11 +15,12 @@ import ctypes
 import inspect
 import sys
 import threading
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextlib import contextmanager
 from contextvars import Context, ContextVar, copy_context
 from types import FrameType
-from typing import Any
+from typing import Any, cast
 
 from ..protocol.lanes import Job
 from ..protocol.message import Content, as_error, error_content
@@ -53,8 +54,10 @@ class Worker:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._base = Context()  # in which the worker's own calls run, whoever asks for them
         self._early: list[Callable[[], object]] = []
-        self._tasks: asyncio.TaskGroup | None = None
+        self._new: deque[Job] = deque()  # to be started, in this order
+        self._tasks: set[asyncio.Task[None]] = set()
         self._stopped: asyncio.Event | None = None
+        self._failure: BaseException | None = None
         self._steps: dict[Job, _Steps] = {}
         self._stepping: Job | None = None
         self._wanted: set[Job] = set()  # jobs that are to be interrupted and have not been yet
@@ -69,17 +72,23 @@ class Worker:
         self._stopped = asyncio.Event()
         self._base = copy_context()
         self._base.run(JOB.set, None)
-        async with asyncio.TaskGroup() as self._tasks:
-            with self._guard:
-                self._thread = threading.get_ident()
-                self._loop = asyncio.get_running_loop()
-                for call in self._early:
-                    self._loop.call_soon(call, context=self._base.copy())
+        with self._guard:
+            self._thread = threading.get_ident()
+            self._loop = asyncio.get_running_loop()
+            for call in self._early:
+                self._loop.call_soon(call, context=self._base.copy())
+        try:
             await self._stopped.wait()
+        finally:
+            self._stopped.set()
             for steps in self._steps.values():
                 steps.cancel()
-        for job in list(self._steps):
-            self._end_unbegun(job)
+            if self._tasks:
+                await asyncio.wait(self._tasks)
+            for job in list(self._steps):
+                self._end_unbegun(job)
+        if self._failure:
+            raise self._failure
 
     def run_in_thread(self, name: str) -> threading.Thread:
         """Start a daemon thread that runs this worker."""
@@ -92,7 +101,11 @@ class Worker:
     def start(self, job: Job, context: Context) -> None:
         """Run `job` in `context`."""
         self._steps[job] = _Steps(self, job, context)
-        self.call_soon(lambda: self._start(job))
+        self._new.append(job)
+        if self._loop is not None and threading.get_ident() == self._thread:
+            self._start_new()
+        else:
+            self._post(self._start_new)
 
     def interrupt(self, job: Job) -> None:
         """Raise KeyboardInterrupt in the code of `job`, be it on the stack or at an await. Harmless once it
@@ -222,25 +235,36 @@ class Worker:
 
     # ---- on the loop
 
-    def _start(self, job: Job) -> None:
-        assert self._tasks
+    def _start_new(self) -> None:
         assert self._stopped
-        if job not in self._steps:
-            return  # withdrawn
-        if self._stopped.is_set():
-            self._end_unbegun(job)
-        else:
-            self._tasks.create_task(self._run_job(job))
+        while self._new:
+            job = self._new.popleft()
+            if job not in self._steps:
+                continue  # withdrawn
+            if self._stopped.is_set():
+                self._end_unbegun(job)
+                continue
+            # neither `create_task` nor a task group: what these call when a task is done takes a turn of the
+            # loop each, and in a browser a turn costs as much as a tenth of a cell
+            task = asyncio.Task(self._run_job(job), loop=self._loop, context=self._base.copy())
+            self._tasks.add(task)
 
     def _end_unbegun(self, job: Job) -> None:
         self._end(job, error_content("KernelError", "The kernel ended before this could run."))
 
     async def _run_job(self, job: Job) -> None:
-        steps = self._steps.get(job)
-        if steps:
-            steps.begun = True
-        if steps is None or job not in self._steps:  # withdrawn, be it at a safepoint between these lines
-            return
+        try:
+            if (steps := self._steps.get(job)) is not None:
+                steps.begun = True
+                if job in self._steps:  # not withdrawn, be it at a safepoint between these lines
+                    await self._run_steps(job, steps)
+        except Exception as error:  # none of user code's, which is in the reply: the kernel cannot go on
+            self._failure = error
+            self.stop()
+        finally:
+            self._tasks.discard(cast("asyncio.Task[None]", asyncio.current_task()))
+
+    async def _run_steps(self, job: Job, steps: _Steps) -> None:
         reply: Content | None = None
         try:
             reply = await steps

@@ -1,14 +1,19 @@
-"""Rich output: IPython's display hook and display publisher, as messages."""
+"""Rich output: IPython's display hook, display publisher and formatter, as messages."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast
 
 from IPython.core.displayhook import DisplayHook
 from IPython.core.displaypub import DisplayPublisher
+from IPython.core.formatters import BaseFormatter, DisplayFormatter
 from IPython.core.history import HistoryOutput
 
 from .run import Run
+
+_PLAIN = frozenset({bool, int, float, complex, str, bytes, list, tuple, dict, set, frozenset, range})
+"""Types whose values have no form but text, unless somebody registers one."""
 
 if TYPE_CHECKING:
     from .shell import ZMQInteractiveShell
@@ -102,3 +107,28 @@ class LanewayDisplayPublisher(DisplayPublisher):
             run.captures[-1].outputs.clear()
             return
         self.shell.publish("clear_output", {"wait": wait})
+
+
+class LanewayDisplayFormatter(DisplayFormatter):
+    """Asks only for text where there is nothing else: each of IPython's formatters asks each class of a value
+    first, and for a number that takes longer than to run the cell.
+    """
+
+    def format(self, obj: Any, include: Any = None, exclude: Any = None) -> tuple[Any, Any]:
+        if include is None and type(obj) in _PLAIN and not self._has_more(type(obj)):
+            include = ("text/plain",)
+        return super().format(obj, include, exclude)
+
+    def _has_more(self, cls: type) -> bool:
+        """May a value of this type have a form besides text?"""
+        others = [formatter for name, formatter in self.formatters.items() if name != "text/plain"]
+        return any(_is_for(formatter, cls) for formatter in (*others, self.mimebundle_formatter))
+
+
+def _is_for(formatter: BaseFormatter, cls: type) -> bool:
+    if type(formatter).__module__ != BaseFormatter.__module__ or formatter.singleton_printers:
+        return True
+    if not formatter.type_printers.keys().isdisjoint(cls.__mro__):
+        return True
+    deferred = cast("Mapping[tuple[str, str], object]", formatter.deferred_printers)
+    return bool(deferred) and any((each.__module__, each.__name__) in deferred for each in cls.__mro__)

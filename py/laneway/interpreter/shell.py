@@ -26,7 +26,7 @@ from ..protocol.message import Content, error_content
 from ..protocol.ports import Context
 from . import processes
 from .capture import Capture
-from .display import LanewayDisplayHook, LanewayDisplayPublisher
+from .display import LanewayDisplayFormatter, LanewayDisplayHook, LanewayDisplayPublisher
 from .history import IN_BROWSER, History
 from .kernel_magics import KernelMagics
 from .magics import AwaitedMagics
@@ -198,6 +198,10 @@ class ZMQInteractiveShell(InteractiveShell):
     @default("exiter")
     def _exiter(self) -> ExitAutocall:
         return ZMQExitAutocall(self)  # `exit(True)` keeps the kernel
+
+    def init_display_formatter(self) -> None:
+        self.display_formatter = LanewayDisplayFormatter(parent=self)
+        self.configurables.append(self.display_formatter)  # pyright: ignore[reportArgumentType]
 
     def init_payload(self) -> None:
         self.payload_manager = Payloads(self.runs, parent=self)
