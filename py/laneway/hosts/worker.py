@@ -128,13 +128,6 @@ class Worker:
         del self._steps[job]
         return True
 
-    def call_soon(self, call: Callable[[], object]) -> None:
-        """Call `call` on this worker's loop, in order of the calls."""
-        if self._loop is not None and threading.get_ident() == self._thread:
-            self._loop.call_soon(call, context=self._base.copy())
-        else:
-            self._post(call)
-
     def call_later(self, delay: float, call: Callable[[], object]) -> None:
         """Call `call` on this worker's loop after `delay` seconds."""
         if self._loop is not None and threading.get_ident() == self._thread:
@@ -147,8 +140,8 @@ class Worker:
         self._post(lambda: self._stopped and self._stopped.set())
 
     def _post(self, call: Callable[[], object]) -> None:
-        """Like `call_soon`, and wakes the loop: needed from other threads, and from a signal that found the
-        loop asleep.
+        """Call `call` on the loop, in order of the calls, and wake the loop: it may be another thread's, or a
+        signal may have found it asleep.
         """
         if self._loop is None:
             with self._guard:
