@@ -6,13 +6,16 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import AsyncGenerator, Generator
+import tempfile
+from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from playwright.async_api import Page, async_playwright, expect
 
 ROOT = Path(__file__).resolve().parents[1]
+BUNDLE = ROOT / "lite" / "laneway_lite" / "bundle"
+"""Pyodide, and the wheels of the kernel."""
 
 _ARGUMENTS = [
     "--disable-background-networking",
@@ -38,6 +41,21 @@ def serving(folder: Path, *options: str) -> Generator[str, None, None]:
             yield address[0]
         finally:
             process.terminate()
+
+
+@contextmanager
+def serving_kernel(html: str, *options: str, files: Sequence[Path] = ()) -> Generator[str, None, None]:
+    """The address of a page of this `html`, with the built @laneway/kernel in `lib/`, a Pyodide with the
+    kernel's wheels in `pyodide/`, and `files`; `options` are those of the server.
+    """
+    links = {"lib": ROOT / "jskernel" / "lib", "pyodide": BUNDLE, **{file.name: file for file in files}}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "index.html").write_text(html)
+        for link, target in links.items():
+            (folder / link).symlink_to(target)
+        with serving(folder, *options) as address:
+            yield address
 
 
 @asynccontextmanager

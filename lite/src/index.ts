@@ -65,14 +65,17 @@ async function startKernel(
   }
   const served = await isServed(serviceWorker);
   const worker = new Worker(WORKER_URL, { type: "module" });
+  const reach = {
+    baseUrl: PageConfig.getBaseUrl(),
+    browsingContextId: serviceWorker?.browsingContextId ?? "",
+  };
   if (crossOriginIsolated || served) {
     // JupyterLab writes "drive:folder", and only "folder" for the default drive
     const [, name = "", directory = ""] = /^(?:([^:]*):)?(.*)$/.exec(options.location) ?? [];
     start.drive = {
+      ...reach,
       name,
       directory,
-      baseUrl: PageConfig.getBaseUrl(),
-      browsingContextId: serviceWorker?.browsingContextId ?? "",
       ...(crossOriginIsolated ? { shared: serveDrive(worker, app.serviceManager.contents) } : {}),
     };
   } else {
@@ -83,11 +86,7 @@ async function startKernel(
   let mail: MailServer | undefined;
   if (served && !crossOriginIsolated) {
     mail = new MailServer();
-    start.mail = {
-      baseUrl: PageConfig.getBaseUrl(),
-      browsingContextId: serviceWorker?.browsingContextId ?? "",
-      kernel: mail.name,
-    };
+    start.mail = { ...reach, kernel: mail.name };
   }
   return new LanewayKernel(options, worker, start, notice, mail);
 }

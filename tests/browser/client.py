@@ -13,8 +13,7 @@ from typing import Any
 from playwright.async_api import Page
 
 from tests.client.server import TOKEN, jupyter_server
-from tests.conformance.node import BUNDLE
-from tests.page import ROOT, chromium_page, serving
+from tests.page import chromium_page, serving_kernel
 
 PAGE = """<!doctype html>
 <title>The client</title>
@@ -92,11 +91,7 @@ class Connected:
 async def connected(kind: str, *options: str) -> AsyncGenerator[Connected, None]:
     """A client of a kernel in a `worker` or behind a `server`; `options` are those of the site's server."""
     async with AsyncExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        (folder / "index.html").write_text(PAGE)
-        (folder / "lib").symlink_to(ROOT / "jskernel" / "lib")
-        (folder / "pyodide").symlink_to(BUNDLE)
-        address = stack.enter_context(serving(folder, *options))
+        address = stack.enter_context(serving_kernel(PAGE, *options))
         page = await stack.enter_async_context(chromium_page())
         await page.goto(address)
         if kind == "worker":

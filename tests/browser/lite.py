@@ -35,8 +35,9 @@ _START = """async () => {
       else if (content.execution_state === "busy") run.began = performance.now();
       run.waiting = run.waiting.filter(([text, resolve]) => !run.text.includes(text) || resolve());
     };
-    run.until = (text) => run.text.includes(text) || new Promise((resolve) => run.waiting.push([text,
-    resolve])); run.finished = future.done.then((reply) => {
+    run.until = (text) =>
+      run.text.includes(text) || new Promise((resolve) => run.waiting.push([text, resolve]));
+    run.finished = future.done.then((reply) => {
       run.done = true;
       run.ended = performance.now();
       run.status = reply.content.status;

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import tempfile
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from pathlib import Path
 from typing import Any
 
 from playwright.async_api import Error as PlaywrightError
@@ -17,9 +15,9 @@ from laneway.protocol.errors import ClosedError
 from laneway.protocol.message import Message
 from laneway.protocol.wire import decode_envelope, encode_envelope
 from laneway.transports.encoding import json_codec
-from tests.page import ROOT, chromium_page, serving
+from tests.page import chromium_page, serving_kernel
 
-from .node import BUNDLE, PACKAGES
+from .node import PACKAGES
 
 _BRIDGE = """async ([indexURL, packages]) => {
   const { createWorker, WorkerTransport } = await import("/lib/browser/index.js");
@@ -78,12 +76,9 @@ class ChromiumTransport:
 
     async def start(self, deliver: Callable[[Message], None], lost: Callable[[Exception], None]) -> None:
         """See `ClientTransport`."""
-        folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
-        (folder / "index.html").write_text("<!doctype html><title>conformance</title>")
-        (folder / "lib").symlink_to(ROOT / "jskernel" / "lib")
-        (folder / "pyodide").symlink_to(BUNDLE)
         options = () if self._isolated else ("--no-isolation",)
-        address = self._stack.enter_context(serving(folder, *options))
+        html = "<!doctype html><title>conformance</title>"
+        address = self._stack.enter_context(serving_kernel(html, *options))
         page = self._page = await self._stack.enter_async_context(chromium_page())
 
         def receive(batch: list[list[str]]) -> None:

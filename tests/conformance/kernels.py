@@ -4,17 +4,15 @@ the kernel has ended.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-
-import anyio
 
 import laneway
 from laneway.client.client import Client
 from laneway.hosts.threads import ThreadHost
 from laneway.interpreter.ipython import IPythonInterpreter
 from laneway.transports.memory import memory_pair
+from tests.thread import in_thread
 
 from .chromium import ChromiumTransport
 from .node import NodeTransport
@@ -26,17 +24,15 @@ Kernel = Callable[[], AbstractAsyncContextManager[Client]]
 async def memory() -> AsyncGenerator[Client, None]:
     """ThreadHost on a thread of this process."""
     kernel_end, client_end = memory_pair()
-    thread = threading.Thread(target=lambda: ThreadHost(IPythonInterpreter()).run(kernel_end), name="kernel")
-    thread.start()
-    try:
-        async with Client(client_end) as kc:
-            try:
-                yield kc
-            finally:
-                if kc.alive:
-                    await kc.shutdown()
-    finally:
-        await anyio.to_thread.run_sync(thread.join)
+    async with (
+        in_thread(lambda: ThreadHost(IPythonInterpreter()).run(kernel_end)),
+        Client(client_end) as kc,
+    ):
+        try:
+            yield kc
+        finally:
+            if kc.alive:
+                await kc.shutdown()
 
 
 @asynccontextmanager

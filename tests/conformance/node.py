@@ -12,9 +12,8 @@ from laneway.protocol.errors import ClosedError
 from laneway.protocol.message import Message
 from laneway.protocol.wire import decode_envelope, encode_envelope
 from laneway.transports.encoding import json_codec
+from tests.page import BUNDLE
 
-ROOT = Path(__file__).resolve().parents[2]
-BUNDLE = ROOT / "lite" / "laneway_lite" / "bundle"
 PACKAGES = ["laneway", "ipywidgets", "msgspec"]
 
 

@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from contextvars import ContextVar
 from typing import Any
 
+from laneway.client.execution import Execution
 from laneway.protocol.message import Content, Message
 from laneway.protocol.ports import Context
 
 Cell = Callable[[Context, Message], Awaitable[Any] | Any]
 
 WHO: ContextVar[str] = ContextVar("who", default="nobody")
+
+
+def say(context: Context, request: Message) -> None:
+    """Let the test know that the cell runs."""
+    context.publish(request, "stream", {"name": "stdout", "text": "."})
+
+
+async def said(execution: Execution) -> None:
+    """Wait until the cell runs."""
+    async with aclosing(aiter(execution)) as outputs:
+        await anext(outputs)
 
 
 class ScriptedInterpreter:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 
 import anyio
 import pytest
 
-from laneway.client.client import Client, Execution
+from laneway.client.client import Client
 from laneway.hosts import threads as threads_module
 from laneway.hosts.base import Host
 from laneway.hosts.loop import LoopHost
@@ -19,8 +19,9 @@ from laneway.protocol.errors import KernelError
 from laneway.protocol.message import Channel, Message
 from laneway.protocol.ports import Context, Receiver
 from laneway.transports.memory import memory_pair
+from tests.thread import in_thread
 
-from .interpreter import WHO, Cell, ScriptedInterpreter
+from .interpreter import WHO, Cell, ScriptedInterpreter, said, say
 
 pytestmark = pytest.mark.anyio
 
@@ -30,17 +31,15 @@ async def running(make: Callable[[ScriptedInterpreter], Host], **cells: Cell) ->
     """A client of a host on a thread of its own."""
     kernel_end, client_end = memory_pair()
     interpreter = ScriptedInterpreter(**cells)
-    thread = threading.Thread(target=lambda: anyio.run(make(interpreter).serve, kernel_end), name="kernel")
-    thread.start()
-    try:
-        async with Client(client_end) as kc:
-            try:
-                yield kc
-            finally:
-                with suppress(KernelError):  # the test has shut it down already
-                    await kc.shutdown()
-    finally:
-        await anyio.to_thread.run_sync(thread.join)
+    async with (
+        in_thread(lambda: anyio.run(make(interpreter).serve, kernel_end)),
+        Client(client_end) as kc,
+    ):
+        try:
+            yield kc
+        finally:
+            with suppress(KernelError):  # the test has shut it down already
+                await kc.shutdown()
     assert interpreter.stopped
     left = [thread.name for thread in threading.enumerate() if thread.name.startswith("laneway")]
     assert left == []
@@ -52,17 +51,6 @@ parametrize_hosts = pytest.mark.parametrize("host", HOSTS)
 
 async def sleep(_context: Context, _request: Message) -> None:
     await asyncio.sleep(1000)
-
-
-def say(context: Context, request: Message) -> None:
-    """Let the test know that the cell runs."""
-    context.publish(request, "stream", {"name": "stdout", "text": "."})
-
-
-async def said(execution: Execution) -> None:
-    """Wait until the cell runs."""
-    async with aclosing(aiter(execution)) as outputs:
-        await anext(outputs)
 
 
 @parametrize_hosts

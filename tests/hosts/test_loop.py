@@ -16,13 +16,14 @@ import anyio
 import pytest
 
 from laneway.client.client import Client
-from laneway.client.execution import Execution, State
+from laneway.client.execution import State
 from laneway.hosts.loop import LoopHost
 from laneway.protocol.message import Message
 from laneway.protocol.ports import Context
 from laneway.transports.memory import memory_pair
+from tests.thread import in_thread
 
-from .interpreter import Cell, ScriptedInterpreter
+from .interpreter import Cell, ScriptedInterpreter, said, say
 
 pytestmark = pytest.mark.anyio
 
@@ -95,33 +96,23 @@ async def running(platform: CellPlatform, **cells: Cell) -> AsyncGenerator[Clien
     receive = client_end.post
     assert receive
     client_end.post = lambda message: platform.arrive(lambda: receive(message))
-    thread = threading.Thread(target=lambda: anyio.run(host.serve, kernel_end), name="kernel")
-    thread.start()
-    try:
-        async with Client(client_end) as kc:
-            try:
-                yield kc
-            finally:
-                platform.over.set()
-                await kc.shutdown()
-    finally:
-        await anyio.to_thread.run_sync(thread.join)
+    async with in_thread(lambda: anyio.run(host.serve, kernel_end)), Client(client_end) as kc:
+        try:
+            yield kc
+        finally:
+            platform.over.set()
+            await kc.shutdown()
     assert platform.host is None
 
 
 def compute(platform: CellPlatform) -> Cell:
     def cell(context: Context, request: Message) -> str:
-        context.publish(request, "stream", {"name": "stdout", "text": "."})
+        say(context, request)
         while not platform.over.is_set():
             platform.safepoint()
         return "computed"
 
     return cell
-
-
-async def said(execution: Execution) -> None:
-    async for _ in execution:
-        break
 
 
 async def test_requests_are_answered_at_safepoints() -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
@@ -18,8 +17,8 @@ from typing import Any
 import pytest
 from playwright.async_api import Page
 
-from tests.conformance.node import BUNDLE, PACKAGES
-from tests.page import ROOT, chromium_page, serving
+from tests.conformance.node import PACKAGES
+from tests.page import chromium_page, serving_kernel
 
 pytestmark = pytest.mark.anyio
 
@@ -35,17 +34,12 @@ _START = """async ([indexURL, packages]) => {
 @pytest.fixture(scope="module")
 async def page() -> AsyncGenerator[Page, None]:
     """A cross-origin isolated page with a kernel and storm.mjs: `window.kernel`, `window.storm`."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / "index.html").write_text("<!doctype html><title>storm</title>")
-        (folder / "storm.mjs").symlink_to(Path(__file__).with_name("storm.mjs"))
-        (folder / "lib").symlink_to(ROOT / "jskernel" / "lib")
-        (folder / "pyodide").symlink_to(BUNDLE)
-        with serving(folder) as address:
-            async with chromium_page() as page:
-                await page.goto(address)
-                await page.evaluate(_START, [f"{address}pyodide/", PACKAGES])
-                yield page
+    storms = Path(__file__).with_name("storm.mjs")
+    with serving_kernel("<!doctype html><title>storm</title>", files=[storms]) as address:
+        async with chromium_page() as page:
+            await page.goto(address)
+            await page.evaluate(_START, [f"{address}pyodide/", PACKAGES])
+            yield page
 
 
 async def storm(page: Page, call: str) -> Any:

@@ -8,17 +8,8 @@
  */
 
 import { ProtocolError } from "./errors.js";
-import { CHANNELS } from "./message.js";
+import { CHANNELS, isObject } from "./message.js";
 import type { Channel, Header, Message } from "./message.js";
-
-// not in the ES libraries, but in every page, worker and Node
-declare class TextEncoder {
-  encode(text: string): Uint8Array<ArrayBuffer>;
-}
-declare class TextDecoder {
-  constructor(label: string, options: { fatal: boolean });
-  decode(bytes: Uint8Array): string;
-}
 
 export interface Envelope {
   message: Uint8Array<ArrayBuffer>;
@@ -103,8 +94,4 @@ export function decode(envelope: Envelope): Message {
     content,
     buffers: envelope.buffers,
   };
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

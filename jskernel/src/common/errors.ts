@@ -21,10 +21,8 @@ export class ClientClosedError extends ClosedError {
   override name = "ClientClosedError";
 }
 
-/** The kernel is not there any more, or has never come up; nothing can be sent to it. */
-export class KernelDiedError extends KernelError {
-  override name = "KernelDiedError";
-
+/** A call has not come to its end. */
+abstract class UnfinishedError extends KernelError {
   constructor(
     message: string,
     /** What the call had put out. */
@@ -34,24 +32,21 @@ export class KernelDiedError extends KernelError {
   }
 }
 
-/** The kernel was restarted while this call was pending. */
-export class KernelRestartedError extends KernelError {
-  override name = "KernelRestartedError";
+/** The kernel is not there any more, or has never come up; nothing can be sent to it. */
+export class KernelDiedError extends UnfinishedError {
+  override name = "KernelDiedError";
+}
 
-  constructor(
-    message: string,
-    /** What the call had put out. */
-    readonly outputs: readonly Output[] = [],
-  ) {
-    super(message);
-  }
+/** The kernel was restarted while this call was pending. */
+export class KernelRestartedError extends UnfinishedError {
+  override name = "KernelRestartedError";
 }
 
 /** What a call waits for. */
 export type Phase = "queued" | "running" | "awaiting stdin" | "awaiting idle";
 
 /** A call has not ended in the time given. */
-export class KernelTimeoutError extends KernelError {
+export class KernelTimeoutError extends UnfinishedError {
   override name = "KernelTimeoutError";
 
   constructor(
@@ -60,9 +55,8 @@ export class KernelTimeoutError extends KernelError {
     readonly phase: Phase,
     /** Milliseconds since it was sent. */
     readonly elapsedMs: number,
-    /** What it had put out. */
-    readonly outputs: readonly Output[] = [],
+    outputs?: readonly Output[],
   ) {
-    super(`${request} has not ended after ${Math.round(elapsedMs)} ms; it was ${phase}.`);
+    super(`${request} has not ended after ${Math.round(elapsedMs)} ms; it was ${phase}.`, outputs);
   }
 }

@@ -32,6 +32,11 @@ export interface Message {
   buffers: ArrayBuffer[];
 }
 
+/** Whether this message runs user code, and so keeps its place among others that do. */
+export function runsCode({ channel, header }: Message): boolean {
+  return channel === "shell" && /^(execute_request|comm_(open|msg|close))$/.test(header.msg_type);
+}
+
 export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }

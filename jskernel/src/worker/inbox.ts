@@ -1,6 +1,6 @@
 /** How messages arrive at the worker. */
 
-import { decode, MailboxReader, RecordKind } from "../common/index.js";
+import { decode, MailboxReader, RecordKind, runsCode } from "../common/index.js";
 import type { Envelope } from "../common/index.js";
 
 export interface InboxEvents {
@@ -98,11 +98,10 @@ export class MailboxInbox implements Inbox {
   }
 }
 
-/** Whether this message runs user code, in the order in which it was sent. */
+/** Whether this message is to arrive in the order in which it was sent. */
 function keepsOrder(envelope: Envelope): boolean {
   try {
-    const { channel, header } = decode(envelope);
-    return channel === "shell" && /^(execute_request|comm_(open|msg|close))$/.test(header.msg_type);
+    return runsCode(decode(envelope));
   } catch {
     return false; // Python says what is wrong with it
   }

@@ -8,7 +8,7 @@
  */
 
 import type { StartOptions } from "@laneway/kernel";
-import type { MailOptions } from "./mail.js";
+import type { MailOptions, ServiceWorkerOptions } from "./mail.js";
 import type { TDriveMethod, TDriveRequest } from "@jupyterlite/services/lib/contents/drivefs.js";
 
 export const STATE = 0;
@@ -28,13 +28,11 @@ export interface DriveMessage {
 }
 
 /** What the worker needs to mount the drive. */
-export interface DriveOptions {
+export interface DriveOptions extends ServiceWorkerOptions {
   /** JupyterLab's drive, "" for the default one. */
   name: string;
   /** The folder of the notebook in that drive. */
   directory: string;
-  baseUrl: string;
-  browsingContextId: string;
   shared?: SharedArrayBuffer;
 }
 

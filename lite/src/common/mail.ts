@@ -6,15 +6,20 @@
  * Only those are fetched which may be answered while a cell runs (`isMail`); the others keep their order.
  */
 
+import { runsCode } from "@laneway/kernel";
 import type { Message } from "@laneway/kernel";
 
 /** The last part of the address `api/stdin/...`, for which JupyterLite's service worker asks the page. */
 export const ENDPOINT = "laneway";
 
-/** What the worker needs to fetch messages. */
-export interface MailOptions {
+/** How the worker reaches the page through JupyterLite's service worker. */
+export interface ServiceWorkerOptions {
   baseUrl: string;
   browsingContextId: string;
+}
+
+/** What the worker needs to fetch messages. */
+export interface MailOptions extends ServiceWorkerOptions {
   /** The name of the kernel in its requests. */
   kernel: string;
 }
@@ -35,7 +40,6 @@ export interface MailAnswer {
 }
 
 /** Whether a message is one that the worker fetches. */
-export function isMail({ channel, header, buffers }: Message): boolean {
-  if (buffers.length > 0) return false;
-  return channel !== "shell" || !/^(execute_request|comm_(open|msg|close))$/.test(header.msg_type);
+export function isMail(message: Message): boolean {
+  return message.buffers.length === 0 && !runsCode(message);
 }

@@ -36,7 +36,7 @@ Timer = tuple[float, Callable[[], object]]
 
 
 class Platform(Protocol):
-    """What lets a host without threads go on while code computes or blocks: `apps/browser.py` has it from
+    """What lets a host without threads go on while code computes or blocks: `apps/pyodide.py` has it from
     Pyodide's worker.
     """
 

@@ -102,7 +102,7 @@ class Worker:
         """Run `job` in `context`."""
         self._steps[job] = _Steps(self, job, context)
         self._new.append(job)
-        if self._loop is not None and threading.get_ident() == self._thread:
+        if threading.get_ident() == self._thread:
             self._start_new()
         else:
             self._post(self._start_new)
@@ -251,7 +251,7 @@ class Worker:
                 steps.begun = True
                 if job in self._steps:  # not withdrawn, be it at a safepoint between these lines
                     await self._run_steps(job, steps)
-        except Exception as error:  # none of user code's, which is in the reply: the kernel cannot go on
+        except Exception as error:  # none of user code's, which is in the reply: this worker cannot go on
             self._failure = error
             self.stop()
         finally:

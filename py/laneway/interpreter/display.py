@@ -12,11 +12,11 @@ from IPython.core.history import HistoryOutput
 
 from .run import Run
 
-_PLAIN = frozenset({bool, int, float, complex, str, bytes, list, tuple, dict, set, frozenset, range})
-"""Types whose values have no form but text, unless somebody registers one."""
-
 if TYPE_CHECKING:
     from .shell import ZMQInteractiveShell
+
+_PLAIN = frozenset({bool, int, float, complex, str, bytes, list, tuple, dict, set, frozenset, range})
+"""Types whose values have no form but text, unless somebody registers one."""
 
 
 class LanewayDisplayHook(DisplayHook):

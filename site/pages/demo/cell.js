@@ -1,7 +1,7 @@
 /** A cell in a page: code to edit, complete, run and stop, and what comes of it. */
 
 import { fromCodePoints, toCodePoints } from "./kernel/common/index.js";
-import { Outputs } from "./outputs.js";
+import { make, Outputs } from "./outputs.js";
 
 /** Milliseconds after which a cell that was stopped is said not to obey. */
 const PATIENCE = 3000;
@@ -10,7 +10,7 @@ const PATIENCE = 3000;
 export function makeCell(section, kc) {
   const source = section.querySelector("pre");
   const title = section.querySelector("h2").textContent;
-  const code = element("textarea", {
+  const code = make("textarea", {
     value: source.textContent.trim(),
     spellcheck: false,
     autocapitalize: "off",
@@ -19,10 +19,10 @@ export function makeCell(section, kc) {
   const fit = () => (code.rows = code.value.split("\n").length);
   code.addEventListener("input", fit);
   fit();
-  const button = element("button", { type: "button", textContent: "Run", ariaLabel: `Run: ${title}` });
-  const state = element("span", { className: "state", role: "status" });
+  const button = make("button", { type: "button", textContent: "Run", ariaLabel: `Run: ${title}` });
+  const state = make("span", { className: "state", role: "status" });
   const outputs = new Outputs(title);
-  const controls = element("div", { className: "controls" });
+  const controls = make("div", { className: "controls" });
   controls.append(button, state);
   source.replaceWith(code, controls, outputs.element);
   addCompletion(code, kc);
@@ -80,13 +80,13 @@ export function makeCell(section, kc) {
 
 /** Tab behind a name completes it; Escape gives the next Tab back to the page. */
 function addCompletion(code, kc) {
-  const list = element("ul", {
+  const list = make("ul", {
     role: "listbox",
     id: `${crypto.getRandomValues(new Uint32Array(1))}`,
     hidden: true,
   });
   list.ariaLabel = "Completions";
-  const count = element("span", { className: "only-heard", role: "status" });
+  const count = make("span", { className: "only-heard", role: "status" });
   code.after(list, count);
   code.setAttribute("aria-controls", list.id);
   code.setAttribute("aria-autocomplete", "list");
@@ -137,7 +137,7 @@ function addCompletion(code, kc) {
     if (matches.length < 2) return;
     list.replaceChildren(
       ...matches.map((match, index) => {
-        const option = element("li", { role: "option", id: `${list.id}-${index}`, textContent: match });
+        const option = make("li", { role: "option", id: `${list.id}-${index}`, textContent: match });
         option.addEventListener("pointerdown", (event) => {
           event.preventDefault(); // the code keeps the focus
           accept(match);
@@ -175,8 +175,4 @@ function addCompletion(code, kc) {
   });
   code.addEventListener("input", close);
   code.addEventListener("blur", close);
-}
-
-function element(name, properties) {
-  return Object.assign(document.createElement(name), properties);
 }

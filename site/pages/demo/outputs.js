@@ -171,6 +171,7 @@ function nearest([red = 0, green = 0, blue = 0]) {
   return COLORS[(bright(red) ? 1 : 0) + (bright(green) ? 2 : 0) + (bright(blue) ? 4 : 0)];
 }
 
-function make(name, properties) {
+/** A new element with these properties. */
+export function make(name, properties) {
   return Object.assign(document.createElement(name), properties);
 }
