@@ -1,18 +1,19 @@
-"""Builds the site into site/dist: the start page, a page with cells in site/dist/demo, with @laneway/kernel,
-and JupyterLite with the kernel in site/dist/lite.
+"""Builds the site into site/dist: the documentation in site/dist/docs, a plain page with cells and with
+@laneway/kernel in site/dist/demo, and in site/dist/lite JupyterLite with the kernel, which all of them use.
 
     python site/build.py
 
 Runs in the environment that the Makefile makes, and does only what a change asks for: TypeScript (npm), the
-wheel of `laneway` and the bundle of `laneway-lite`, then the site, which is always built whole, beside the
-old one, and put in its place at the end. So what `jupyter lite build` remembers of an earlier build cannot
-leave anything stale.
+wheel of `laneway` and the bundle of `laneway-lite`, then JupyterLite, which is always built whole, and the
+documentation, whose outputs are kept. The site is put together beside the old one, and takes its place at
+the end. So what `jupyter lite build` remembers of an earlier build cannot leave anything stale.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -29,8 +30,14 @@ CACHE = ROOT / ".cache" / "site"
 DIST = SITE / "dist"
 LITE = ROOT / "lite" / "laneway_lite"
 KERNEL = ROOT / "jskernel" / "lib"
+DAP = ROOT / "jskernel" / "src" / "common" / "dap.ts"
+"""Among the sources, and yet built."""
+DOCS = SITE / "docs"
+READMES = [
+    path for name in ("*.md", "jskernel/*.md", "jskernel/cell/*.md", "lite/*.md") for path in ROOT.glob(name)
+]
 LOGO = ROOT / "py" / "kernelspec" / "logo-svg.svg"
-LABEXTENSION = LITE / "labextension"
+LABEXTENSIONS = [LITE / "labextension", LITE / "jobs"]
 WIDGETS = Path("share/jupyter/labextensions/@jupyter-widgets/jupyterlab-manager")
 APPS = ("lab", "notebooks", "tree", "edit", "consoles", "repl")
 
@@ -39,39 +46,58 @@ def build() -> None:
     """Bring site/dist up to date. Raises `BuildError`."""
     CACHE.mkdir(parents=True, exist_ok=True)
     _build_typescript()
+    scripts = {
+        "worker.js": ROOT / "jskernel" / "lib" / "worker.js",
+        "lite-worker.js": ROOT / "lite" / "lib" / "lite-worker.js",
+    }
     make_bundle(
-        ROOT / "node_modules" / "pyodide", _build_wheel(), LITE / "bundle", ROOT / ".cache" / "bundle"
+        ROOT / "node_modules" / "pyodide",
+        _build_wheel(),
+        scripts,
+        LITE / "bundle",
+        ROOT / ".cache" / "bundle",
     )
     wheels = _download_wheels()
-    sources = [
+    lite_sources = [
         *_files(SITE / "notebooks"),
-        *_files(SITE / "pages"),
-        *_files(LABEXTENSION),
-        *_files(LITE / "bundle"),
-        *_files(KERNEL),
-    ]
-    sources += [
+        *_files(LITE),
         *SITE.glob("*.json"),
-        *SITE.glob("*.py"),
-        *LITE.glob("*.py"),
-        *_files(LITE / "isolation"),
-        LOGO,
+        SITE / "build.py",
         *wheels,
     ]
-    versions = [distribution(name).version for name in ("jupyterlite-core", "jupyterlab-widgets")]
+    lite_versions = [distribution(name).version for name in ("jupyterlite-core", "jupyterlab-widgets")]
+    sources = [
+        *lite_sources,
+        *_files(SITE / "pages"),
+        *_files(DOCS),
+        *_files(ROOT / "py" / "laneway"),
+        *READMES,
+        *_files(KERNEL),
+        *_files(KERNEL.parent / "dist"),
+        LOGO,
+    ]
+    versions = [*lite_versions, *(distribution(name).version for name in ("sphinx", "furo", "myst-parser"))]
     if _unchanged("dist", sources, versions) and DIST.is_dir():
         print("site/dist is up to date.")
         return
-    print("Building the site with JupyterLite ...", flush=True)
     new = CACHE / "dist"
     shutil.rmtree(new, ignore_errors=True)
     shutil.copytree(SITE / "pages", new)
     shutil.copy(LOGO, new / "logo.svg")
-    # a service worker isolates what lies in its folder: the page, and the worker of the kernel
-    shutil.copytree(LITE / "isolation", new / "demo", dirs_exist_ok=True)
-    for part in ("common", "browser", "worker"):
+    # browsers ask for it where a page names no other, as those of JupyterLite do at first
+    shutil.copy(LOGO.with_name("logo-64x64.png"), new / "favicon.ico")
+    # a service worker serves the pages in its folder
+    shutil.copytree(KERNEL.parent / "dist", new / "demo", dirs_exist_ok=True)
+    for part in ("common", "browser"):
         shutil.copytree(KERNEL / part, new / "demo" / "kernel" / part, ignore=_all_but_scripts)
-    _build_lite(new / "lite", wheels)
+    if _unchanged("lite", lite_sources, lite_versions) and (DIST / "lite").is_dir():
+        shutil.copytree(DIST / "lite", new / "lite")
+    else:
+        print("Building JupyterLite ...", flush=True)
+        _build_lite(new / "lite", wheels)
+        _remember("lite", lite_sources, lite_versions)
+    print("Building the documentation ...", flush=True)
+    _build_docs(new / "docs")
     shutil.rmtree(DIST, ignore_errors=True)
     new.rename(DIST)
     _remember("dist", sources, versions)
@@ -80,7 +106,7 @@ def build() -> None:
 
 
 def _build_typescript() -> None:
-    folders = [ROOT / "jskernel", ROOT / "lite"]
+    folders = [ROOT / "jskernel", ROOT / "jskernel" / "cell", ROOT / "lite", ROOT / "lite" / "jobs"]
     sources = [ROOT / "package-lock.json"]
     for folder in folders:
         sources += [
@@ -90,24 +116,28 @@ def _build_typescript() -> None:
             *_files(folder / "src"),
         ]
         sources += [*_files(folder / "style"), *_files(folder / "schema")]
-    if _unchanged("typescript", sources) and LABEXTENSION.is_dir():
+    sources = [file for file in sources if file != DAP]
+    if _unchanged("typescript", sources) and all(folder.is_dir() for folder in LABEXTENSIONS):
         return
-    print("Building the labextension ...", flush=True)
+    print("Building the labextensions ...", flush=True)
+    for folder in folders:
+        for built in ("lib", "dist"):  # of a source that is gone nothing may stay, since packages take all
+            shutil.rmtree(folder / built, ignore_errors=True)
     _run(["npm", "run", "--silent", "build", "--workspaces", "--if-present"], ROOT)
-    if not (LABEXTENSION / "package.json").is_file():
-        raise BuildError("`npm run build --workspaces` did not build lite/laneway_lite/labextension.")
+    for folder in LABEXTENSIONS:
+        if not (folder / "package.json").is_file():
+            raise BuildError(f"`npm run build --workspaces` did not build {folder.relative_to(ROOT)}.")
     _remember("typescript", sources)
 
 
 def _build_wheel() -> Path:
     folder = CACHE / "wheel"
-    sources = [ROOT / "pyproject.toml", ROOT / "README.md", *_files(ROOT / "py")]
+    sources = [ROOT / "pyproject.toml", ROOT / "hatch_build.py", ROOT / "README.md", *_files(ROOT / "py")]
     if not (_unchanged("wheel", sources) and folder.is_dir()):
         shutil.rmtree(folder, ignore_errors=True)
-        _run(
-            [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)],
-            ROOT,
-        )
+        command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel"]
+        # for Pyodide's Python, whichever builds it
+        _run([*command, "--directory", str(folder)], ROOT, LANEWAY_WHEEL="py3")
         _remember("wheel", sources)
     return next(folder.glob("*.whl"))
 
@@ -145,13 +175,20 @@ def _build_lite(output: Path, wheels: Iterable[Path]) -> None:
             "cache_dir": str(CACHE / "downloads"),
             "no_sourcemaps": True,
             # these labextensions and no others that happen to be installed
-            "federated_extensions": [str(LABEXTENSION), str(Path(sys.prefix, WIDGETS))],
+            "federated_extensions": [*map(str, LABEXTENSIONS), str(Path(sys.prefix, WIDGETS))],
             "ignore_sys_prefix": ["federated_extensions"],
         },
-        "LanewayAddon": {"wheels": [str(wheel) for wheel in wheels]},
+        # pages beside JupyterLite have their cells' scripts and kernel from there
+        "LanewayAddon": {"wheels": [str(wheel) for wheel in wheels], "cells": True},
     }
     (work / "jupyter_lite_config.json").write_text(json.dumps(config), encoding="utf-8")
     _run([sys.executable, "-m", "jupyterlite_core", "build"], work)
+
+
+def _build_docs(output: Path) -> None:
+    """The documentation, every warning an error. What its cells put out is kept beside its doctrees."""
+    command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-j", "2"]
+    _run([*command, "-d", str(CACHE / "docs"), str(DOCS), str(output)], ROOT)
 
 
 def _all_but_scripts(_folder: str, names: list[str]) -> list[str]:
@@ -178,10 +215,16 @@ def _remember(name: str, sources: Iterable[Path], more: Iterable[str] = ()) -> N
     (CACHE / f"{name}.stamp").write_text(_digest(sources, more))
 
 
-def _run(command: list[str], folder: Path) -> None:
+def _run(command: list[str], folder: Path, **environment: str) -> None:
     """Run a tool; what it prints is shown only if it fails."""
     result = subprocess.run(
-        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        command,
+        cwd=folder,
+        env=os.environ | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
     )
     if result.returncode:
         raise BuildError(f"{result.stdout.strip()}\n\nThis failed: {' '.join(command)}")

@@ -13,17 +13,20 @@ from pathlib import Path
 
 from playwright.async_api import Page, async_playwright, expect
 
-ROOT = Path(__file__).resolve().parents[1]
-BUNDLE = ROOT / "lite" / "laneway_lite" / "bundle"
-"""Pyodide, and the wheels of the kernel."""
+from tests.engines import executable
 
-_ARGUMENTS = [
+ROOT = Path(__file__).resolve().parents[1]
+KERNEL = ROOT / "site" / "dist" / "lite" / "static" / "laneway"
+"""A kernel folder."""
+
+ARGUMENTS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
     "--disable-quic",
     "--no-first-run",
 ]
+"""Chromium's, so that it asks nobody but our server."""
 
 expect.set_options(timeout=30_000)  # milliseconds: on a busy machine a kernel takes its time
 
@@ -45,10 +48,10 @@ def serving(folder: Path, *options: str) -> Generator[str, None, None]:
 
 @contextmanager
 def serving_kernel(html: str, *options: str, files: Sequence[Path] = ()) -> Generator[str, None, None]:
-    """The address of a page of this `html`, with the built @laneway/kernel in `lib/`, a Pyodide with the
-    kernel's wheels in `pyodide/`, and `files`; `options` are those of the server.
+    """The address of a page of this `html`, with the built @laneway/kernel in `lib/`, a kernel
+    folder in `kernel/`, and `files`; `options` are those of the server.
     """
-    links = {"lib": ROOT / "jskernel" / "lib", "pyodide": BUNDLE, **{file.name: file for file in files}}
+    links = {"lib": ROOT / "jskernel" / "lib", "kernel": KERNEL, **{file.name: file for file in files}}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "index.html").write_text(html)
@@ -64,8 +67,8 @@ async def chromium_page(*arguments: str, service_workers: bool = True) -> AsyncG
     root = hasattr(os, "geteuid") and os.geteuid() == 0
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
-            executable_path=_executable(),
-            args=[*_ARGUMENTS, *(["--no-sandbox"] if root else []), *arguments],
+            executable_path=executable("chromium"),
+            args=[*ARGUMENTS, *(["--no-sandbox"] if root else []), *arguments],
         )
         yield await browser.new_page(
             viewport={"width": 1300, "height": 900}, service_workers="allow" if service_workers else "block"
@@ -90,13 +93,3 @@ def asked_outside(page: Page, address: str) -> list[str]:
     # of the context, so that the workers' requests are seen as well
     page.context.on("request", lambda request: requested(request.url))
     return asked
-
-
-def _executable() -> str:
-    """`make test` has found one; a test that is run by hand asks as `make test` does."""
-    if named := os.environ.get("LANEWAY_CHROMIUM"):
-        return named
-    found = subprocess.run(
-        [sys.executable, str(ROOT / ".ci" / "chromium")], stdout=subprocess.PIPE, text=True, check=True
-    )
-    return found.stdout.strip()

@@ -22,11 +22,14 @@ IMPURE_CALLS = ("open", "print", "input", "exec", "eval", "__import__")
 
 MAY_IMPORT = {
     "protocol": {"protocol"},
-    "hosts": {"protocol", "hosts", "session"},
+    "hosts": {"protocol", "hosts", "console", "session"},
     "interpreter": {"protocol", "interpreter", "console", "version"},
     "transports": {"protocol", "transports", "console", "session"},
     "client": {"protocol", "transports", "client", "session"},
-    "apps": {"protocol", "hosts", "interpreter", "transports", "client", "apps", "session", "version"},
+    "apps": {
+        *("protocol", "hosts", "interpreter", "transports", "client", "apps"),
+        *("console", "session", "version"),
+    },
 }
 
 

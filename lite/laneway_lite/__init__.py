@@ -7,9 +7,12 @@ site.
 - `bytecode` and `compile.mjs` compile the wheels with Pyodide's own Python.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 
 def _jupyter_labextension_paths() -> list[dict[str, str]]:  # pyright: ignore[reportUnusedFunction]
-    """Where JupyterLab finds the labextension in a development install."""
-    return [{"src": "labextension", "dest": "@laneway/lite"}]
+    """Where JupyterLab finds the labextensions in a development install."""
+    return [
+        {"src": "labextension", "dest": "@laneway/lite"},
+        {"src": "jobs", "dest": "@laneway/jobs"},
+    ]

@@ -1,9 +1,9 @@
-"""The addon of `jupyter lite build`: puts Pyodide, the kernel and all its wheels into the site.
+"""The addon of `jupyter lite build`: puts a kernel folder into the site, and joins JupyterLite to it.
 
-    <site>/static/laneway/pyodide/   Pyodide's core, wheels, pyodide-lock.json
-    <site>/static/laneway/simple/    the site's own pip index, with the same wheels
-    <site>/static/laneway/isolation/ what makes pages cross-origin isolated, where the server does not
-    <site>/service-worker.js         JupyterLite's own, which remains in build/, and ours before it
+    <site>/static/laneway/           the kernel folder, see `folder.py`
+    <site>/static/laneway-pages/     our service worker, and the script that registers it
+    <site>/extensions/@jupyterlab/debugger-extension/   JupyterLab's debugger, which JupyterLite's apps lack
+    <site>/service-worker.js         both service workers, ours and JupyterLite's own, which remains in build/
     <site>/*/index.html              with the script that registers it
     <site>/jupyter-lite.json         the settings of the labextension; the default kernel, unless one is set
 
@@ -19,40 +19,37 @@ import json
 import re
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
-from urllib.parse import unquote, urljoin, urlsplit
 
 from doit.tools import config_changed
 from jupyterlite_core.addons.base import BaseAddon
 from jupyterlite_core.constants import (
+    FEDERATED_EXTENSIONS,
     JUPYTER_CONFIG_DATA,
     JUPYTERLITE_JSON,
+    LAB_EXTENSIONS,
     LITE_PLUGIN_SETTINGS,
     UTF8,
 )
 from jupyterlite_core.manager import LiteManager
-from packaging.utils import canonicalize_name
-from packaging.version import Version
-from traitlets import Bool, List, Unicode
+from traitlets import Bool, List, TraitError, Unicode
 
-from . import index, lock
+from . import folder
 from .errors import BuildError
+from .folder import BUNDLE, CELL, MANIFEST, SERVICE_WORKER_FILES, is_url, read_json, service_worker_options
 
 PLUGIN = "@laneway/lite:kernel"
+DEBUGGER = Path(__file__).parent / "debugger"
+DEBUGGER_EXTENSION = "@jupyterlab/debugger-extension"
+ONE_DOCUMENT = ("consoles", "edit", "notebooks")
+"""JupyterLite's applications that show one document, and nothing beside it."""
 KERNEL = "laneway"
-BUNDLE = Path(__file__).parent / "bundle"
-ISOLATION = Path(__file__).parent / "isolation"
 STATIC = "static/laneway"
+STATIC_PAGES = "static/laneway-pages"
 SERVICE_WORKER = "service-worker.js"
-CORE = {"pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.js", "pyodide.asm.wasm", "python_stdlib.zip"}
-
-OLDEST_PYTHON = Version("3.12")
-"""The Python of Pyodide 0.27, the oldest that the kernel runs on."""
-
-DEFAULT_PACKAGES = ("laneway", "micropip", "ipywidgets", "msgspec", "pydantic")
-"""What is loaded at the start of a kernel, with all that it depends on, where the site has it."""
+WORKER = "lite-worker.js"
 
 Task = dict[str, Any]
 
@@ -68,7 +65,7 @@ class LanewayAddon(BaseAddon):
         "",
         help="Another Pyodide distribution (0.27 or later) to use instead of the one that comes with "
         "laneway-lite: an URL, or a folder relative to the site's sources. A folder is copied into the site; "
-        "of an URL the core is downloaded, and its packages are loaded from there when they are needed.",
+        "of an URL the core is downloaded, and its packages are loaded from there when they are imported.",
     ).tag(config=True)
 
     wheels = List(
@@ -78,7 +75,26 @@ class LanewayAddon(BaseAddon):
 
     packages = List(
         Unicode(),
-        help="Names of packages of the site to load whenever a kernel starts, besides the kernel's own.",
+        help="Names of the packages of the Pyodide distribution that the site has, with all that they depend "
+        "on, by default all; of a distribution at an URL they are downloaded into the site.",
+    ).tag(config=True)
+
+    preload = List(
+        Unicode(),
+        help="Names of packages of the site to load whenever a kernel starts; others come when they are "
+        "imported.",
+    ).tag(config=True)
+
+    cells = Bool(
+        default_value=False,
+        help="Whether the kernel folder has the scripts of `<laneway-cell>`, too, for pages beside "
+        "JupyterLite: static/laneway/laneway-cells.js.",
+    ).tag(config=True)
+
+    debugger = Bool(
+        default_value=True,
+        help="Whether the site has JupyterLab's debugger. It works where the page shares memory with the "
+        "kernel, or the browser has JSPI; elsewhere it stays off.",
     ).tag(config=True)
 
     isolation = Bool(
@@ -87,6 +103,19 @@ class LanewayAddon(BaseAddon):
         "the headers for it (COOP, COEP). Without isolation a kernel that computes answers late; with it, "
         "frames of other hosts show nothing unless these allow it.",
     ).tag(config=True)
+
+    offline = Bool(
+        default_value=True,
+        help="Whether a service worker keeps in the browser what a visitor has loaded, so that the site "
+        "works without its server then.",
+    ).tag(config=True)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        try:
+            super().__init__(*args, **kwargs)
+        except TraitError as error:  # JupyterLite would go on, and build a site without us
+            self.log.error("[lite] [laneway] %s", error)
+            sys.exit(1)
 
     @property
     def output(self) -> Path:
@@ -99,88 +128,60 @@ class LanewayAddon(BaseAddon):
         def show() -> None:
             print(f"    Pyodide: {self.pyodide_url or 'bundled'}")
             print(f"    wheels: {len(self.wheels)} besides the kernel's")
+            print(f"    debugger: {'yes' if self.debugger else 'no'}")
+            print(f"    offline: {'what was visited' if self.offline else 'no'}")
 
         yield self.task(name="laneway", actions=[show])
 
     def pre_build(self, manager: LiteManager) -> Iterator[Task]:
-        """Download what the options name by URL, once."""
-        self._guarded(self._validate)
-        for url in filter(_is_url, self.wheels):
-            target = self._cache(url)
-            yield self._act(
-                f"fetch:{target.name}", self._fetch, url, target, targets=[target], uptodate=[True]
-            )
-        if _is_url(self.pyodide_url):
-            folder = self._source()
-            targets = [folder / "python_stdlib.zip"]
-            yield self._act("fetch:pyodide", self._fetch_core, folder, targets=targets, uptodate=[True])
+        """Put the debugger where JupyterLite looks for extensions afterwards."""
+        target = self.manager.output_dir / LAB_EXTENSIONS / DEBUGGER_EXTENSION
+        yield self._act(
+            "debugger",
+            self._write_debugger,
+            target,
+            file_dep=_files(DEBUGGER),
+            uptodate=[config_changed(str(self.debugger))],
+            targets=[target / "package.json"] if self.debugger else [],
+        )
 
     def post_build(self, manager: LiteManager) -> Iterator[Task]:
-        """Write Pyodide, wheels, lock and index, then the settings."""
-        source, wheels = self._source(), self._wheel_files()
-        target = self.output / "pyodide" / lock.LOCK
+        """Write the kernel folder, then the settings."""
+        self._guarded(folder.check, self._options)
+        target = self.output / MANIFEST
+        sources = [*_files(BUNDLE), *(_files(CELL) if self.cells else [])]
+        if self.pyodide_url and not is_url(self.pyodide_url):
+            sources += _files(self._options.base / self.pyodide_url)
+        for wheel in self.wheels:
+            path = self._options.base / wheel
+            if not is_url(wheel):
+                sources += sorted(path.glob("*.whl")) if path.is_dir() else [path]
         yield self._act(
-            "pyodide",
-            self._write_pyodide,
-            source,
-            wheels,
-            file_dep=[*{*_files(source), *_files(BUNDLE), *wheels}],
-            uptodate=[
-                config_changed({"pyodide": self.pyodide_url, "wheels": [str(path) for path in wheels]})
-            ],
+            "folder",
+            self._write_folder,
+            file_dep=sorted(set(sources)),
+            uptodate=[config_changed(repr(self._options))],
             targets=[target],
         )
         # other addons write the same file whenever they see fit: hence always
         yield self._act("settings", self._write_settings, file_dep=[target], uptodate=[False])
-        yield self._act("isolation", self._write_isolation, file_dep=[target], uptodate=[False])
+        yield self._act("service-worker", self._write_service_worker, file_dep=[target], uptodate=[False])
 
     def check(self, manager: LiteManager) -> Iterator[Task]:
-        """Compare every wheel of the site with the hash in the lock."""
-        yield self._act("lock", self._check, file_dep=[self.output / "pyodide" / lock.LOCK], uptodate=[False])
+        """Compare every file of the kernel folder with its hash in the manifest."""
+        yield self._act("folder", self._check, file_dep=[self.output / MANIFEST], uptodate=[False])
 
-    # what the options name
-
-    def _validate(self) -> None:
-        for wheel in self.wheels:
-            path = self.manager.lite_dir / wheel
-            if _is_url(wheel) or path.is_dir():
-                continue
-            if not wheel.endswith(".whl"):
-                raise BuildError(
-                    f"LanewayAddon.wheels: {wheel!r} is neither a wheel (.whl), a folder nor an URL."
-                )
-            if not path.is_file():
-                raise BuildError(f"LanewayAddon.wheels: there is no file {path}.")
-        if _is_url(self.pyodide_url) or (self._source() / lock.LOCK).is_file():
-            return
-        if self.pyodide_url:
-            raise BuildError(
-                f"LanewayAddon.pyodide_url: {self._source()} holds no {lock.LOCK}; "
-                "give the folder or the URL of a Pyodide distribution."
-            )
-        raise BuildError("laneway-lite lacks its bundle: run `make` in its sources, or install it again.")
-
-    def _source(self) -> Path:
-        """The folder that holds the Pyodide distribution, or of one at an URL the core."""
-        if _is_url(self.pyodide_url):
-            return self._cache(self._base_url())
-        return (self.manager.lite_dir / self.pyodide_url).resolve() if self.pyodide_url else BUNDLE
-
-    def _base_url(self) -> str:
-        """The folder part of `pyodide_url`, which may also name `pyodide.mjs` in it."""
-        return re.sub(r"[^/]+\.m?js$", "", self.pyodide_url).rstrip("/") + "/"
-
-    def _cache(self, url: str) -> Path:
-        """Where what is downloaded from an URL is kept, under its own name."""
-        key = hashlib.sha256(url.encode()).hexdigest()[:16]
-        return self.manager.cache_dir / "laneway" / key / unquote(urlsplit(url).path.rpartition("/")[2])
-
-    def _wheel_files(self) -> list[Path]:
-        files: list[Path] = []
-        for wheel in self.wheels:
-            path = self._cache(wheel) if _is_url(wheel) else (self.manager.lite_dir / wheel).resolve()
-            files += sorted(path.glob("*.whl")) if path.is_dir() else [path]
-        return files
+    @property
+    def _options(self) -> folder.Options:
+        return folder.Options(
+            pyodide=self.pyodide_url,
+            wheels=tuple(self.wheels),
+            packages=tuple(self.packages),
+            preload=tuple(self.preload),
+            worker=WORKER,
+            cells=self.cells,
+            base=self.manager.lite_dir,
+        )
 
     # tasks
 
@@ -192,144 +193,86 @@ class LanewayAddon(BaseAddon):
         try:
             action(*arguments)
         except BuildError as error:
-            self.log.error("[lite] [laneway] %s", error)
+            self.log.error("[lite] [laneway] LanewayAddon.%s", error)
             sys.exit(1)
 
-    def _fetch(self, url: str, target: Path) -> None:
-        try:
-            self.fetch_one(url, target)
-        except (OSError, ValueError) as error:
-            raise BuildError(
-                f"{url} cannot be downloaded ({error}): is the address right, the network up?"
-            ) from error
+    def _write_folder(self) -> None:
+        manifest = folder.make_folder(self.output, self._options, self.manager.cache_dir / "laneway")
+        print(f"    laneway: {folder.summary(manifest)}")
 
-    def _fetch_core(self, folder: Path) -> None:
-        self._fetch(self._base_url() + lock.LOCK, folder / lock.LOCK)
-        glue = (
-            "pyodide.asm.mjs" if _python(_read(folder / lock.LOCK)) >= Version("3.14") else "pyodide.asm.js"
-        )
-        for name in ("pyodide.mjs", glue, "pyodide.asm.wasm", "python_stdlib.zip"):
-            self._fetch(self._base_url() + name, folder / name)
-
-    def _write_pyodide(self, source: Path, wheels: Sequence[Path]) -> None:
-        shutil.rmtree(self.output, ignore_errors=True)
-        target = self.output / "pyodide"
-        target.mkdir(parents=True)
-        packages = self._copy_distribution(source, target)
-        ours = [lock.read_wheel(path) for path in sorted(BUNDLE.glob("*.whl"))]
-        if source != BUNDLE:
-            packages = lock.add_wheels(packages, ours, required=False)
-            if KERNEL not in packages["packages"]:
-                raise BuildError(
-                    f"LanewayAddon.pyodide_url: the packages of {self.pyodide_url} do not go together with "
-                    "the kernel's own; take a newer Pyodide."
-                )
-        added = [lock.read_wheel(path) for path in wheels]
-        packages = lock.add_wheels(packages, added)
-        names = {package["file_name"] for package in packages["packages"].values()}
-        indexed: dict[str, tuple[str, str]] = {}
-        for wheel in [*ours, *added]:
-            if (name := wheel.path.name) in names:
-                self.copy_one(wheel.path, target / name)
-                indexed[wheel.name] = (f"pyodide/{name}", lock.digest(wheel.path))
-        index.write_index(self.output / "simple", indexed)
-        lock.write_lock(packages, target / lock.LOCK)
-
-    def _copy_distribution(self, source: Path, target: Path) -> lock.Lock:
-        """Copy the core, and of a folder the packages that it has; return the lock of what can be loaded."""
-        found = _read(source / lock.LOCK)
-        if _python(found) < OLDEST_PYTHON:
-            raise BuildError(
-                f"LanewayAddon.pyodide_url: {self.pyodide_url} has Python {_python(found)}; "
-                "the kernel needs Pyodide 0.27 (Python 3.12) or later."
-            )
-        for path in _files(source):
-            if path.name in CORE:
-                self.copy_one(path, target / path.name)
-        packages: dict[str, Any] = {}
-        for name, package in found["packages"].items():
-            file_name = package["file_name"]
-            if _is_url(self.pyodide_url):
-                packages[name] = {**package, "file_name": urljoin(self._base_url(), file_name)}
-            elif (source / file_name).is_file():
-                self.copy_one(source / file_name, target / file_name)
-                packages[name] = package
-        return {**found, "packages": packages}
+    def _write_debugger(self, target: Path) -> None:
+        shutil.rmtree(target, ignore_errors=True)
+        if self.debugger:
+            self.copy_one(DEBUGGER, target)
 
     def _write_settings(self) -> None:
-        packages = _read(self.output / "pyodide" / lock.LOCK)["packages"]
-        for name in self.packages:
-            if canonicalize_name(name) not in packages:
-                raise BuildError(
-                    f"LanewayAddon.packages: {name!r} is not in the site; "
-                    "add its wheel to LanewayAddon.wheels."
-                )
-        settings = {
-            "indexURL": f"{STATIC}/pyodide/",
-            "packages": [
-                name for name in (*DEFAULT_PACKAGES, *self.packages) if canonicalize_name(name) in packages
-            ],
-            "pipIndexURLs": [f"{STATIC}/simple/{index.TEMPLATE}"],
-        }
         path = self.manager.output_dir / JUPYTERLITE_JSON
-        config = _read(path)
+        config = read_json(path)
         data = config.setdefault(JUPYTER_CONFIG_DATA, {})
         plugins = data.setdefault(LITE_PLUGIN_SETTINGS, {})
+        settings = {"kernelURL": f"{STATIC}/"}
         plugins[PLUGIN] = settings | self._from_user(LITE_PLUGIN_SETTINGS, {}).get(PLUGIN, {})
         data["defaultKernelName"] = self._from_user("defaultKernelName", KERNEL)
+        if not self.debugger:  # JupyterLite keeps what an earlier build had
+            extensions = data.get(FEDERATED_EXTENSIONS, [])
+            data[FEDERATED_EXTENSIONS] = [each for each in extensions if each["name"] != DEBUGGER_EXTENSION]
+        path.write_text(json.dumps(config, indent=2, sort_keys=True), **UTF8)
+        self.maybe_timestamp(path)
+        for app in ONE_DOCUMENT:
+            self._write_debugger_settings(self.manager.output_dir / app / JUPYTERLITE_JSON)
+
+    def _write_debugger_settings(self, path: Path) -> None:
+        """These applications have no place beside the notebook, where the debugger would show a module; so it
+        shows it in its own panel.
+        """
+        if not (self.debugger and path.is_file()):
+            return
+        config = read_json(path)
+        settings = config.setdefault(JUPYTER_CONFIG_DATA, {}).setdefault("settingsOverrides", {})
+        own = settings.setdefault(f"{DEBUGGER_EXTENSION}:main", {})
+        own.setdefault("showSourcesInMainArea", False)
         path.write_text(json.dumps(config, indent=2, sort_keys=True), **UTF8)
         self.maybe_timestamp(path)
 
-    def _write_isolation(self) -> None:
+    def _write_service_worker(self) -> None:
         """JupyterLite knows one service worker, at a fixed address: ours and its own become one script."""
         site = self.manager.output_dir
-        original = f"build/{SERVICE_WORKER}"
-        script = ""
-        if self.isolation:
-            for name in ("isolate.js", "isolation.js"):
-                self.copy_one(ISOLATION / name, self.output / "isolation" / name)
-            imports = f'importScripts("{STATIC}/isolation/isolation.js", "{original}");\n'
-            (site / SERVICE_WORKER).write_text(imports, **UTF8)
-            config = _read(site / JUPYTERLITE_JSON)[JUPYTER_CONFIG_DATA]
-            caches = str(config.get("enableServiceWorkerCache", False)).lower()
-            # the very address that JupyterLite registers: another one would replace it
-            worker = f"../{SERVICE_WORKER}?enableCache={caches}"
-            script = f'<script src="../{STATIC}/isolation/isolate.js" data-worker="{worker}"></script>'
-        else:
-            self.copy_one(site / original, site / SERVICE_WORKER)
+        options = service_worker_options(isolation=self.isolation, offline=self.offline)
+        shutil.rmtree(site / STATIC_PAGES, ignore_errors=True)
+        addresses = {path.stem: self._copy_hashed(path) for path in sorted(SERVICE_WORKER_FILES.glob("*.js"))}
+        (site / SERVICE_WORKER).write_text(
+            f'self.lanewayOptions = "{options}";\n'
+            f'importScripts("{addresses["service-worker"]}", "build/{SERVICE_WORKER}");\n',
+            **UTF8,
+        )
+        config = read_json(site / JUPYTERLITE_JSON)[JUPYTER_CONFIG_DATA]
+        caches = str(config.get("enableServiceWorkerCache", False)).lower()
+        # the very address that JupyterLite registers: another one would replace it
+        worker = f"../{SERVICE_WORKER}?enableCache={caches}"
+        register = f'<script src="../{addresses["register"]}" data-worker="{worker}"'
+        script = f'{register} data-options="{options}"></script>'
         for page in site.glob("*/index.html"):
-            html = re.sub(r'<script src="[^"]*/isolate\.js"[^>]*></script>', "", page.read_text(**UTF8))
+            html = re.sub(r'<script src="[^"]*" data-worker="[^>]*></script>', "", page.read_text(**UTF8))
             page.write_text(html.replace("<head>", f"<head>{script}", 1), **UTF8)
         for path in (site / SERVICE_WORKER, *site.glob("*/index.html")):
             self.maybe_timestamp(path)
 
+    def _copy_hashed(self, path: Path) -> str:
+        """Copy a file into the site under a name with its hash; returns its address there."""
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+        address = f"{STATIC_PAGES}/{path.stem}.{digest}{path.suffix}"
+        self.copy_one(path, self.manager.output_dir / address)
+        return address
+
     def _from_user(self, key: str, default: Any) -> Any:
         """What the user's own jupyter-lite.json says."""
         path = self.manager.lite_dir / JUPYTERLITE_JSON
-        return _read(path).get(JUPYTER_CONFIG_DATA, {}).get(key, default) if path.is_file() else default
+        return read_json(path).get(JUPYTER_CONFIG_DATA, {}).get(key, default) if path.is_file() else default
 
     def _check(self) -> None:
-        folder = self.output / "pyodide"
-        for name, package in _read(folder / lock.LOCK)["packages"].items():
-            if _is_url(package["file_name"]):
-                continue
-            if lock.digest(folder / package["file_name"]) != package["sha256"]:
-                raise BuildError(
-                    f"{package['file_name']} ({name}) is not what the lock says: build the site again."
-                )
+        if faults := folder.verify(self.output):
+            raise BuildError(f"{faults[0]} Build the site again.")
 
 
-def _is_url(text: str) -> bool:
-    return text.startswith(("http://", "https://"))
-
-
-def _read(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_text(**UTF8))
-
-
-def _python(packages: lock.Lock) -> Version:
-    return Version(packages["info"]["python"])
-
-
-def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.is_file())
+def _files(root: Path) -> list[Path]:
+    return sorted(path for path in root.rglob("*") if path.is_file())

@@ -1,5 +1,5 @@
-"""Makes the bundle: Pyodide's core and every wheel that the kernel needs, compiled to bytecode, with their
-lock.
+"""Makes the bundle, from which kernel folders are made: Pyodide's core and every wheel that the kernel needs,
+compiled to bytecode, with their lock; what lets a kernel start quickly; the scripts of workers.
 
     python -m laneway_lite.bundle --pyodide node_modules/pyodide --laneway dist/laneway-0.1.0-py3-none-any.whl
 
@@ -17,22 +17,23 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from . import bytecode
+from . import bytecode, start
 from .errors import BuildError
-from .lock import LOCK, Lock, Wheel, add_wheels, digest, read_wheel, write_lock
+from .lock import LOCK, Lock, Wheel, add_wheels, closure, digest, read_wheel, start_packages, write_lock
 
 HERE = Path(__file__).parent
 CORE = ("pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm", "python_stdlib.zip")
 STDLIB = "python_stdlib.zip"
 
 
-def make_bundle(pyodide: Path, laneway: Path, target: Path, cache: Path) -> Path:
+def make_bundle(pyodide: Path, laneway: Path, scripts: Mapping[str, Path], target: Path, cache: Path) -> Path:
     """Write the bundle into the folder `target`, whatever was there before, and return the path of its lock.
 
-    `pyodide` is the folder of the npm package, `laneway` the kernel's wheel. Raises `BuildError`.
+    `pyodide` is the folder of the npm package, `laneway` the kernel's wheel, `scripts` more files by their
+    name in the bundle. Raises `BuildError`.
     """
     if missing := [name for name in (*CORE, LOCK) if not (pyodide / name).is_file()]:
         raise BuildError(f"{pyodide} holds no Pyodide ({', '.join(missing)} missing): run `npm ci` first.")
@@ -40,13 +41,21 @@ def make_bundle(pyodide: Path, laneway: Path, target: Path, cache: Path) -> Path
     wheels = [read_wheel(path) for path in (laneway, *_download(info, cache / "wheels"))]
     compiled = _compile(pyodide, info["python"], wheels, cache / "compiled")
     target.mkdir(parents=True, exist_ok=True)
-    for name, source in {**{name: pyodide / name for name in CORE}, **compiled}.items():
+    wanted = {**{name: pyodide / name for name in CORE}, **compiled, **scripts}
+    for name, source in wanted.items():
         _copy_if_changed(source, target / name)
     lock: Lock = {"info": info, "packages": {}}
     lock = add_wheels(lock, [read_wheel(target / wheel.path.name) for wheel in wheels])
     write_lock(lock, target / LOCK)
+    kernel = {
+        name: target / lock["packages"][name]["file_name"] for name in closure(lock, start_packages(lock))
+    }
+    quick = start.make(target, lock, kernel, cache / "quick", required=True)
+    (target / start.FOLDER).mkdir(exist_ok=True)
+    for path in quick.values():
+        _copy_if_changed(path, target / start.FOLDER / path.name)
     for path in target.iterdir():
-        if path.name not in {*CORE, LOCK, *compiled}:
+        if path.is_file() and path.name not in {LOCK, *wanted}:
             path.unlink()
     return target / LOCK
 
@@ -136,12 +145,16 @@ def main() -> None:
     parser.add_argument("--pyodide", type=Path, required=True, help="folder of the npm package pyodide")
     parser.add_argument("--laneway", type=Path, required=True, help="the kernel's wheel")
     parser.add_argument(
+        "--script", type=Path, action="append", default=[], help="a script of pages or workers"
+    )
+    parser.add_argument(
         "--target", type=Path, default=HERE / "bundle", help="folder to write (default: %(default)s)"
     )
     parser.add_argument("--cache", type=Path, required=True, help="folder of downloads and compiled archives")
     options = parser.parse_args()
     try:
-        make_bundle(options.pyodide, options.laneway, options.target, options.cache)
+        scripts = {path.name: path for path in options.script}
+        make_bundle(options.pyodide, options.laneway, scripts, options.target, options.cache)
     except BuildError as error:
         sys.exit(str(error))
 

@@ -19,6 +19,9 @@ import warnings
 import zipfile
 from pathlib import Path, PurePosixPath
 
+LEFT_OUT = ("jedi/third_party/django-stubs/", "jedi/third_party/typeshed/stubs/")
+"""Folders that nobody misses: types of other people's packages for jedi, nine in ten of its files."""
+
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """The date of every entry: the same sources make the same archive."""
 
@@ -28,12 +31,13 @@ def compile_archive(source: Path, target: Path, directory: str, *, cached: bool)
 
     `directory` is where the archive will lie or be unpacked; tracebacks name it. With `cached` bytecode goes
     into `__pycache__`, as the file system wants it, else beside the source, as `zipimport` wants it. A file
-    that is no valid Python (templates, tests of a parser) is left as it is. A wheel's RECORD lists what was
-    added.
+    that is no valid Python (templates, tests of a parser) is left as it is. A wheel's RECORD lists what is
+    there.
     """
     added: list[tuple[str, bytes]] = []
     with zipfile.ZipFile(source) as archive:
         entries = [(name, archive.read(name)) for name in archive.namelist() if not name.endswith("/")]
+        entries = [(name, data) for name, data in entries if not name.startswith(LEFT_OUT)]
     present = {name for name, _ in entries}
     for name, text in entries:
         if name.endswith(".py") and (bytecode := _bytecode(text, f"{directory}/{name}")) is not None:
@@ -48,7 +52,13 @@ def compile_archive(source: Path, target: Path, directory: str, *, cached: bool)
             info.compress_type = zipfile.ZIP_DEFLATED
             info.external_attr = 0o644 << 16
             is_record = name.endswith(".dist-info/RECORD")
-            archive.writestr(info, data + records if is_record else data)
+            archive.writestr(info, _listed(data) + records if is_record else data)
+
+
+def _listed(record: bytes) -> bytes:
+    """A RECORD without what was left out."""
+    left_out = tuple(name.encode() for name in LEFT_OUT)
+    return b"".join(line for line in record.splitlines(True) if not line.startswith(left_out))
 
 
 def _bytecode(text: bytes, path: str) -> bytes | None:

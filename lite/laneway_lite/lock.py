@@ -22,7 +22,7 @@ from typing import Any, TypeAlias
 from packaging.requirements import Requirement
 from packaging.tags import Tag
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
-from packaging.version import Version
+from packaging.version import InvalidVersion, Version
 from pyodide_lock import PyodideLockSpec
 from pyodide_lock.spec import InfoSpec
 from pyodide_lock.utils import add_wheels_to_spec
@@ -30,6 +30,7 @@ from pyodide_lock.utils import add_wheels_to_spec
 from .errors import BuildError
 
 LOCK = "pyodide-lock.json"
+KERNEL = "laneway"
 
 FRONT_END_ONLY = frozenset({"jupyterlab-widgets", "widgetsnbextension"})
 """Distributions that hold files of a Jupyter front end and no Python: a kernel does without them."""
@@ -71,27 +72,46 @@ def add_wheels(lock: Lock, wheels: Iterable[Wheel], *, required: bool = True) ->
     """Return the lock with the wheels as packages; `file_name` is the wheel's bare name.
 
     A wheel replaces the distribution's package of its name. Raises `BuildError` if one does not fit, or lacks
-    something that it needs; with `required=False` such wheels are left out, and the distribution's packages
-    stay.
+    something that it needs.
+
+    With `required=False` the wheels are those that come with the kernel: the distribution's own packages go
+    before them (they suit one another, as micropip and Pyodide do), where their versions are such as the
+    kernel needs; and wheels that do not fit are left out.
     """
-    chosen = {wheel.name: wheel for wheel in wheels}
-    for wheel in list(chosen.values()):
-        if not fits(wheel, lock):
-            if required:
+    given = {wheel.name: wheel for wheel in wheels}
+    if required:
+        for wheel in given.values():
+            if not fits(wheel, lock):
                 raise BuildError(
                     f"{wheel.path.name} is not made for this Pyodide (Python {lock['info']['python']}, ABI "
                     f"{lock['info'].get('abi_version')}): give a wheel that is pure Python or made for it."
                 )
-            del chosen[wheel.name]
+        for name, requirement in _unmet(lock, given).items():
+            raise BuildError(
+                f"{given[name].path.name} needs {requirement}, which is not in the site: "
+                "add its wheel to LanewayAddon.wheels."
+            )
+        chosen = given
+    else:
+        chosen = _needed(lock, {name: wheel for name, wheel in given.items() if fits(wheel, lock)})
+    return {**lock, "packages": {**lock["packages"], **_entries(lock, chosen.values())}}
+
+
+def _needed(lock: Lock, given: Mapping[str, Wheel]) -> dict[str, Wheel]:
+    """Of these wheels the kernel's own, those that the distribution lacks, and those that it has in a version
+    that will not do; without those that lack something.
+    """
+    chosen = {name: wheel for name, wheel in given.items() if name == KERNEL or name not in lock["packages"]}
+    left_out: set[str] = set()
     while unmet := _unmet(lock, chosen):
         for name, requirement in unmet.items():
-            if required:
-                raise BuildError(
-                    f"{chosen[name].path.name} needs {requirement}, which is not in the site: "
-                    "add its wheel to LanewayAddon.wheels."
-                )
-            del chosen[name]
-    return {**lock, "packages": {**lock["packages"], **_entries(lock, chosen.values())}}
+            needed = canonicalize_name(requirement.name)
+            if needed in given and needed not in {*chosen, *left_out}:
+                chosen[needed] = given[needed]
+            else:
+                left_out.add(name)
+                del chosen[name]
+    return chosen
 
 
 def digest(path: Path) -> str:
@@ -100,8 +120,36 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def text(lock: Lock) -> str:
+    """The content of a lock file."""
+    return json.dumps(lock, indent=1, sort_keys=True) + "\n"
+
+
 def write_lock(lock: Lock, path: Path) -> None:
-    path.write_text(json.dumps(lock, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    path.write_text(text(lock), encoding="utf-8")
+
+
+def start_packages(lock: Lock) -> list[str]:
+    """The packages without which the kernel does not start."""
+    return [name for name in ("laneway", "sqlite3") if name in lock["packages"]]
+
+
+def closure(lock: Lock, names: Iterable[str]) -> list[str]:
+    """The packages of these names and all that they depend on, each after what it depends on."""
+    found: dict[str, None] = {}
+    waiting: set[str] = set()
+
+    def add(name: str) -> None:
+        if name in found or name in waiting or name not in lock["packages"]:
+            return
+        waiting.add(name)
+        for other in lock["packages"][name]["depends"]:
+            add(canonicalize_name(other) if canonicalize_name(other) in lock["packages"] else other)
+        found[name] = None
+
+    for name in names:
+        add(name)
+    return list(found)
 
 
 def _platform(tag: Tag, lock: Lock) -> str | None:
@@ -146,15 +194,26 @@ def _requirements(wheel: Wheel, lock: Lock) -> list[Requirement]:
 
 def _unmet(lock: Lock, chosen: Mapping[str, Wheel]) -> dict[str, Requirement]:
     """By the name of each wheel that lacks something, the first requirement that is not met."""
-    versions = {name: Version(package["version"]) for name, package in lock["packages"].items()}
-    versions |= {name: wheel.version for name, wheel in chosen.items()}
     unmet: dict[str, Requirement] = {}
     for wheel in chosen.values():
         for requirement in _requirements(wheel, lock):
-            version = versions.get(canonicalize_name(requirement.name))
-            if version is None or not requirement.specifier.contains(version, prereleases=True):
+            if not _is_met(requirement, lock, chosen):
                 unmet.setdefault(wheel.name, requirement)
     return unmet
+
+
+def _is_met(requirement: Requirement, lock: Lock, chosen: Mapping[str, Wheel]) -> bool:
+    name = canonicalize_name(requirement.name)
+    if name in chosen:
+        version = chosen[name].version
+    elif name in lock["packages"]:
+        try:
+            version = Version(lock["packages"][name]["version"])
+        except InvalidVersion:  # of a library in C (openssl 1.1.1w), which no wheel asks for by its version
+            return not requirement.specifier
+    else:
+        return False
+    return requirement.specifier.contains(version, prereleases=True)
 
 
 def _entries(lock: Lock, wheels: Iterable[Wheel]) -> dict[str, Any]:
@@ -183,7 +242,15 @@ def _entries(lock: Lock, wheels: Iterable[Wheel]) -> dict[str, Any]:
         except (RuntimeError, ValueError) as error:
             raise BuildError(f"A wheel cannot be put into the lock: {error}") from error
     entries = {name: package.model_dump() for name, package in spec.packages.items()}
-    for entry in entries.values():
+    for name, entry in entries.items():
         entry["file_name"] = names[entry["file_name"]]
-        entry["depends"] = sorted(set(entry["depends"]) - FRONT_END_ONLY)
+        kept = _standard_modules(lock, lock["packages"].get(name, {}).get("depends", ()))
+        entry["depends"] = sorted({*entry["depends"], *kept} - FRONT_END_ONLY)
     return entries
+
+
+def _standard_modules(lock: Lock, names: Iterable[str]) -> set[str]:
+    """Those of the packages that hold a part of Python's own library, which no wheel's metadata can name:
+    IPython, say, has its history by sqlite3.
+    """
+    return {name for name in names if lock["packages"].get(name, {}).get("package_type") == "cpython_module"}

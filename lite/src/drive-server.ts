@@ -5,8 +5,15 @@ import { DriveContentsProcessor } from "@jupyterlite/services";
 import { ANSWERED, HEADER_BYTES, PART_BYTES, REFUSED, SIZE, STATE } from "./common/drive.js";
 import type { DriveMessage } from "./common/drive.js";
 
-/** Serve `worker` for as long as it lives; returns the buffer that the worker is to be given. */
-export function serveDrive(worker: Worker, contentsManager: Contents.IManager): SharedArrayBuffer {
+/** Answers one worker's file requests. */
+export interface DriveServer {
+  /** What the worker is to be given. */
+  shared: SharedArrayBuffer;
+  /** Take what the worker has posted. */
+  receive(data: { type: string }): void;
+}
+
+export function serveDrive(contentsManager: Contents.IManager): DriveServer {
   const shared = new SharedArrayBuffer(HEADER_BYTES + PART_BYTES);
   const control = new Int32Array(shared, 0, HEADER_BYTES / 4);
   const part = new Uint8Array(shared, HEADER_BYTES);
@@ -32,8 +39,10 @@ export function serveDrive(worker: Worker, contentsManager: Contents.IManager): 
     Atomics.notify(control, STATE);
   };
 
-  worker.addEventListener("message", ({ data }: MessageEvent<{ type: string }>) => {
-    if (data.type === "drive") void answer(data as DriveMessage);
-  });
-  return shared;
+  return {
+    shared,
+    receive(data) {
+      if (data.type === "drive") void answer(data as DriveMessage);
+    },
+  };
 }

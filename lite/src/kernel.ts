@@ -10,10 +10,10 @@ import type { KernelMessage } from "@jupyterlab/services";
 import type { IKernel } from "@jupyterlite/services";
 import { KernelDiedError, missing } from "@laneway/kernel";
 import type { Channel, Header, Message } from "@laneway/kernel";
-import { WorkerTransport } from "@laneway/kernel/browser";
+import type { TransportHandlers, WorkerTransport } from "@laneway/kernel/browser";
 import { Signal } from "@lumino/signaling";
-import type { LiteStartOptions } from "./common/drive.js";
-import type { MailServer } from "./mail-server.js";
+import type { LiteClaim } from "./common/drive.js";
+import type { DriveServer } from "./drive-server.js";
 import type { StartNotice } from "./start-notice.js";
 
 export class LanewayKernel implements IKernel {
@@ -26,7 +26,6 @@ export class LanewayKernel implements IKernel {
 
   #transport: WorkerTransport;
   #notice: StartNotice;
-  #mail: MailServer | undefined;
   #deliver: IKernel.SendMessage;
   #isDisposed = false;
   /** The clients that have spoken; the last to do so is last. */
@@ -37,28 +36,30 @@ export class LanewayKernel implements IKernel {
   /** Why there is no kernel any more: a sentence, then lines with details. */
   #failure = "";
 
-  /** `mail` is for a worker that shares no memory with the page. */
+  /** `drive` is for a worker that shares memory with the page. */
   constructor(
     options: IKernel.IOptions,
-    worker: Worker,
-    start: LiteStartOptions,
+    transport: WorkerTransport,
+    claim: LiteClaim,
     notice: StartNotice,
-    mail?: MailServer,
+    drive?: DriveServer,
   ) {
     this.id = options.id;
     this.name = options.name;
     this.location = options.location;
     this.#deliver = options.sendMessage;
     this.#notice = notice;
-    this.#mail = mail;
-    this.#transport = new WorkerTransport(worker, start, {
+    this.#transport = transport;
+    const handlers: TransportHandlers = {
       onMessage: (message) => this.#receive(message),
       onProgress: (progress) => notice.show(progress),
       onStatus: (status, error) => {
         if (status === "ready") notice.close();
         else if (!this.#isDisposed) this.#end(error);
       },
-    });
+      onOther: (data) => drive?.receive(data),
+    };
+    transport.claim(handlers, claim);
   }
 
   get isDisposed(): boolean {
@@ -91,7 +92,6 @@ export class LanewayKernel implements IKernel {
     if (this.#isDisposed) return;
     this.#isDisposed = true;
     this.#notice.close();
-    this.#mail?.close();
     this.#transport.terminate();
     this.disposed.emit();
     Signal.clearData(this);
@@ -99,7 +99,6 @@ export class LanewayKernel implements IKernel {
 
   #post(message: Message): void {
     try {
-      this.#mail?.put(message);
       this.#transport.send(message);
     } catch (error) {
       if (!(error instanceof KernelDiedError)) throw error;
@@ -112,8 +111,6 @@ export class LanewayKernel implements IKernel {
     if (message.channel === "shell" || message.channel === "control") {
       // the reply to an interrupt of ours is nobody else's
       if (!this.#pending.delete(message.parent_header.msg_id ?? "")) return;
-      // a cell gets only what was sent before it, or while it runs
-      if (this.#pending.size === 0) this.#mail?.clear();
     }
     this.#send(message);
   }

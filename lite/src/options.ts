@@ -4,50 +4,65 @@
  */
 
 import { PageConfig } from "@jupyterlab/coreutils";
-import type { StartOptions } from "@laneway/kernel";
+import { folderAddress } from "@laneway/kernel/browser";
+import type { LaunchOptions } from "@laneway/kernel/browser";
 
 export const PLUGIN_ID = "@laneway/lite:kernel";
 
+const SETTINGS = "litePluginSettings";
+
 /** What may stand in the site's configuration. All of it is optional. */
 interface SiteOptions {
-  /** The folder of another Pyodide, 0.27 or later; by default the one that `laneway-lite` put into the site. */
-  indexURL?: string;
-  /** Its lock, if it is not `pyodide-lock.json` in `indexURL`. */
-  lockFileURL?: string;
-  /** Names, or URLs of wheels, of packages to load besides the kernel's own. */
+  /** Another kernel folder; by default the one that `laneway-lite` put into the site. */
+  kernelURL?: string;
+  /** Names, or URLs of wheels, of packages to load before a kernel starts. */
   packages?: string[];
-  /** Where `%pip install` looks first. `{package_name}` stands for the name. */
+  /** Where `%pip install` looks, after the site's own index. `{package_name}` stands for the name. */
   pipIndexURLs?: string[];
+  /**
+   * Whether a kernel is kept ready for the next notebook: it takes memory until then. By default one is started with the
+   * page, for the first.
+   */
+  spare?: boolean;
   /** For the kernel. */
   settings?: Record<string, unknown>;
 }
 
 const CHECKS: Record<keyof SiteOptions, [(value: unknown) => boolean, string]> = {
-  indexURL: [isText, "text, the address of a folder"],
-  lockFileURL: [isText, "text, the address of a file"],
+  kernelURL: [isText, "text, the address of a folder"],
   packages: [isTexts, "a list of names"],
   pipIndexURLs: [isTexts, "a list of addresses"],
+  spare: [(value) => typeof value === "boolean", "true or false"],
   settings: [isObject, "an object"],
 };
 
-/** Read the options of the site. Throws an error whose sentence says what to change. */
-export function readOptions(): StartOptions {
+/** Is this page JupyterLite's, in a site that the addon has built? */
+export function isLite(): boolean {
+  return PageConfig.getOption(SETTINGS) !== "";
+}
+
+/**
+ * Read the options of the site; `early` says whether a kernel is started with the page. Throws an error whose sentence
+ * says what to change.
+ */
+export function readOptions(): LaunchOptions & { spare: boolean; early: boolean } {
   const site = siteOptions();
   const baseUrl = new URL(PageConfig.getBaseUrl(), document.baseURI).href;
   // braces are put back: they mark the place of a package's name
   const absolute = (url: string) => new URL(url, baseUrl).href.replaceAll("%7B", "{").replaceAll("%7D", "}");
   return {
-    indexURL: absolute(site.indexURL ?? "static/laneway/pyodide/"),
-    ...(site.lockFileURL === undefined ? {} : { lockFileURL: absolute(site.lockFileURL) }),
-    packages: [...new Set(["laneway", ...(site.packages ?? [])])],
+    kernelURL: folderAddress(absolute(site.kernelURL ?? "static/laneway/")),
+    packages: site.packages ?? [],
+    spare: site.spare ?? false,
+    early: site.spare ?? true,
     settings: { ...site.settings, pipIndexURLs: (site.pipIndexURLs ?? []).map(absolute) },
   };
 }
 
 function siteOptions(): SiteOptions {
-  const all = JSON.parse(PageConfig.getOption("litePluginSettings") || "{}") as Record<string, unknown>;
+  const all = JSON.parse(PageConfig.getOption(SETTINGS) || "{}") as Record<string, unknown>;
   const options = all[PLUGIN_ID] ?? {};
-  const where = `litePluginSettings["${PLUGIN_ID}"] in jupyter-lite.json`;
+  const where = `${SETTINGS}["${PLUGIN_ID}"] in jupyter-lite.json`;
   if (!isObject(options)) throw new Error(`${where} must be an object.`);
   for (const [name, value] of Object.entries(options)) {
     if (!Object.hasOwn(CHECKS, name)) {

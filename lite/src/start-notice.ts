@@ -9,6 +9,8 @@ import type { Progress } from "@laneway/kernel";
 /** What the user has been told is missing. */
 const told = new Set<string>();
 
+const megabytes = (bytes: number) => (bytes / 1e6).toFixed(1);
+
 export class StartNotice {
   #title: string;
   #id: string | undefined;
@@ -19,7 +21,7 @@ export class StartNotice {
 
   show({ text, loaded, total }: Progress): void {
     const counted = loaded !== undefined && total !== undefined;
-    const count = counted ? ` (${loaded + 1} of ${total})` : "";
+    const count = counted ? ` (${megabytes(loaded)} of ${megabytes(total)} MB)` : "";
     const message = `Starting ${this.#title}: ${text}${count}`;
     const progress = counted ? { progress: loaded / total } : {};
     if (this.#id === undefined) {

@@ -6,6 +6,7 @@ Stdlib only. Any thread.
 
 from __future__ import annotations
 
+import logging
 import sys
 from typing import TextIO
 
@@ -17,3 +18,13 @@ def say(sentence: str) -> None:
     """Print a sentence for whoever runs the kernel; users do not see it."""
     if file := stream or sys.__stderr__:
         print(sentence, file=file, flush=True)
+
+
+class Handler(logging.Handler):
+    """For loggers whose warnings are for whoever runs the kernel: those of traitlets and of IPython's
+    application are of wrong configuration.
+    """
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """See `logging.Handler`."""
+        say(f"laneway: {self.format(record)}")

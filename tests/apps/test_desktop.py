@@ -65,12 +65,12 @@ class Kernel:
 
 
 @contextmanager
-def kernel(folder: Path, *, env: dict[str, str] | None = None) -> Generator[Kernel]:
+def kernel(folder: Path, *arguments: str, env: dict[str, str] | None = None) -> Generator[Kernel]:
     """A kernel on a connection whose ports it has chosen itself."""
     file = folder / "connection.json"
     Connection.new().write(file)
     process = subprocess.Popen(
-        [sys.executable, "-m", "laneway", "-f", str(file)],
+        [sys.executable, "-m", "laneway", "-f", str(file), *arguments],
         env={**os.environ, **(env or {})},
         cwd=folder,
         stderr=subprocess.PIPE,
@@ -102,19 +102,22 @@ def test_version_and_help() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "said"),
+    ("arguments", "said"),
     [
-        (["--bogus"], 2, "unrecognized arguments: --bogus"),
-        (["-f"], 2, "expected one argument"),
-        (["-f", "missing.json"], 1, "laneway: The connection file missing.json cannot be read"),
-        (["--f={}"], 1, "laneway: The connection file {} cannot be read"),
+        (["--shell=x"], "laneway: The field 'shell_port' must be a port number, not 'x'."),
+        (["--InteractiveShell.cache_size=x"], "laneway: The configuration cannot be used: "),
+        (["-f"], "laneway: Argument -f/--f/--connection-file: expected one argument."),
+        (["-f", "missing.json"], "laneway: The connection file missing.json cannot be read"),
+        (["--f={}"], "laneway: The connection file {} cannot be read"),
+        (["--profile=a/b"], "laneway: The setting 'profile' must be without '/', not 'a/b'."),
+        (["--profile="], "laneway: The setting 'profile' must be a text, not ''."),
     ],
 )
-def test_bad_arguments(arguments: list[str], code: int, said: str) -> None:
+def test_what_cannot_be_used_is_one_sentence(arguments: list[str], said: str) -> None:
     result = run(*arguments)
-    assert result.returncode == code
-    assert said in result.stderr
-    assert "Traceback" not in result.stderr
+    assert result.returncode == 2
+    assert result.stderr.startswith(said)
+    assert result.stderr.count("\n") == 1
 
 
 def test_a_bad_connection_file_is_one_sentence(tmp_path: Path) -> None:
@@ -122,7 +125,22 @@ def test_a_bad_connection_file_is_one_sentence(tmp_path: Path) -> None:
     for text in ("{", '{"shell_port": 1}'):
         file.write_text(text)
         result = run("--connection-file", str(file))
-        assert (result.returncode, result.stderr.count("\n")) == (1, 1)
+        assert (result.returncode, result.stderr.count("\n")) == (2, 1)
+
+
+def test_what_it_does_not_know_on_its_command_line_is_a_warning(tmp_path: Path) -> None:
+    with kernel(
+        tmp_path, "--bogus", "--more=1", "script.py", "--HistoryManager.hist_file=:memory:"
+    ) as served:
+        served.execute("print(get_ipython().history_manager.hist_file)")
+        assert served.printed() == ":memory:\n"
+        served.shut_down()
+        assert served.code() == 0
+        assert served.process.stderr is not None
+        assert served.process.stderr.read() == (
+            "laneway: There is no argument --bogus; it has no effect.\n"
+            "laneway: There is no argument --more; it has no effect.\n"
+        )
 
 
 def test_it_runs_a_cell_and_shuts_down(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -71,6 +72,16 @@ def test_the_blocking_client() -> None:
             assert field in answer["content"]
 
 
+def test_jupyter_run(tmp_path: Path) -> None:
+    """It gives its own arguments to the kernel, too."""
+    script = tmp_path / "script.py"
+    script.write_text("import sys\nprint('run', 6 * 7)\n%time 1\n")
+    command = [sys.executable, "-m", "jupyter_client.runapp", "--kernel=laneway", str(script)]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, check=True)
+    assert ran.stdout.startswith("run 42\n")
+    assert "laneway:" not in ran.stderr
+
+
 def test_interrupt_and_restart_by_the_manager() -> None:
     with blocking() as (km, kc):
         msg_id = kc.execute("print('ready')\nimport time; time.sleep(1000)")
@@ -112,10 +123,10 @@ def test_a_second_client_sees_what_the_first_does() -> None:
 class Console:
     """`jupyter console`, as somebody types into it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *arguments: str) -> None:
         self._child: Any = pexpect.spawn(
             sys.executable,
-            ["-m", "jupyter_console", "--kernel=laneway", "--simple-prompt"],
+            ["-m", "jupyter_console", "--simple-prompt", *(arguments or ["--kernel=laneway"])],
             env={**os.environ, "TERM": "dumb", "IPYTHONDIR": str(folder)},
             encoding="utf-8",
             timeout=TIMEOUT,
@@ -132,6 +143,10 @@ class Console:
 
     def interrupt(self) -> None:
         self._child.sendintr()
+
+    def close(self) -> None:
+        """Whatever it does."""
+        self._child.close(force=True)
 
     def ended(self) -> int:
         """The exit code, once it has ended."""

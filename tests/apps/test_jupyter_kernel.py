@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from tempfile import TemporaryDirectory
+from unittest import mock
+
 import jupyter_kernel_test
 import pytest
 
@@ -41,6 +45,13 @@ class LanewayTests(jupyter_kernel_test.KernelTests):
     supported_history_operations = ("tail", "range", "search")
     code_inspect_sample = "zip"
     code_clear_output = "from IPython.display import clear_output; clear_output()"
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        folder = cls.enterClassContext(TemporaryDirectory())
+        # whoever uses this machine may have a history of their own
+        cls.enterClassContext(mock.patch.dict(os.environ, {"IPYTHONDIR": folder}))
+        super().setUpClass()
 
     @classmethod
     def tearDownClass(cls) -> None:

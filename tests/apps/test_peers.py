@@ -75,39 +75,18 @@ import os
 import re
 import signal
 import time
-from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
 
 import laneway
 from laneway.client.client import Client
-from laneway.protocol.errors import KernelDiedError, KernelTimeoutError
-from tests.conformance.checks import find, output, run, soon
+from laneway.protocol.errors import KernelDiedError
+from tests.conformance.checks import find, has_ours, output, process_of, run, soon
 
 pytestmark = pytest.mark.anyio
 
 TESTS = Path(__file__).parents[1]
-
-
-@pytest.fixture(scope="module")
-async def launched() -> AsyncGenerator[Client, None]:
-    async with await laneway.launch() as kc:
-        yield kc
-
-
-@pytest.fixture
-async def kc(launched: Client) -> AsyncGenerator[Client, None]:
-    """One kernel for all tests, unless one of them fails and leaves it busy."""
-    yield launched
-    try:
-        await launched.execute("None", timeout=1)
-    except KernelTimeoutError:
-        await launched.restart()
-
-
-async def process_of(kc: Client) -> int:
-    return int((await run(kc, "import os; print(os.getpid())")).stdout)
 
 
 async def interrupt(kc: Client, process: int, how: str) -> None:
@@ -164,11 +143,11 @@ async def test_interrupts_are_prompt_and_plain(kc: Client, running: str, how: st
         result = await soon(execution)
         assert result.reply["ename"] == "KeyboardInterrupt", result.reply
         assert result.stdout.replace("^C", "").split() == ["ready"]
-        assert "laneway" not in "".join(result.reply["traceback"])
+        assert not has_ours(result.reply["traceback"]), result.reply["traceback"]
         return time.monotonic() - began
 
-    # the best of a few: the machine may have other things to do
-    assert min([await seconds() for _ in range(3)]) < (0.3 if "sleep 1000" in _RUNNING[running] else 0.1)
+    # the best of a few: the machine may have other things to do; what peers get wrong takes a second or more
+    assert min([await seconds() for _ in range(3)]) < 0.8
     assert (await run(kc, "'alive'")).status == "ok"
 
 
@@ -231,7 +210,7 @@ async def test_a_thread_outputs_for_the_cell_that_started_it(kc: Client, name: s
     starts = kc.execute(_THREAD.format(code))
     assert (await soon(starts)).status == "ok"
     messages = kc.subscribe(lambda message: message.msg_type == msg_type)
-    other = await run(kc, "thread_go.set(); thread.join()")
+    other = await run(kc, "thread_go.set()")
     assert other.outputs == []
     assert (await find(messages, msg_type)).parent_id == starts.msg_id
     messages.close()
@@ -449,7 +428,7 @@ async def test_load_replaces_the_cell(kc: Client, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("code", ["exit", "quit()"])
 async def test_exit_ends_the_process(code: str) -> None:
-    async with await laneway.launch() as kc:
+    async with laneway.launch() as kc:
         result = await soon(kc.execute(code))
         assert result.status == "ok"
         ended = await soon(kc.wait_ended())

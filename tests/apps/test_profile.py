@@ -70,11 +70,20 @@ async def test_what_is_wrong_in_it_keeps_no_kernel_from_starting(
 ) -> None:
     path = profile(tmp_path)
     (path / "ipython_config.py").write_text("this is no Python")
+    (path / "ipython_kernel_config.py").write_text(
+        "c.InteractiveShell.no_such_trait = 1\n"
+        "c.InteractiveShellApp.extensions = ['no_such_extension']\n"
+        "c.InteractiveShellApp.exec_files = ['/no/such/file.py']\n"
+    )
     (path / "startup" / "a.py").write_text("1 / 0")
     (path / "startup" / "b.py").write_text("reached = True")
     async with await launch(tmp_path) as kc:
         assert (await kc.execute("1 + 1")).status == "ok"
-    assert "ipython_config.py was not read: SyntaxError" in capfd.readouterr().err
+    said = capfd.readouterr().err
+    assert "ipython_config.py was not read: SyntaxError" in said
+    assert "laneway: Config option `no_such_trait` not recognized by `ZMQInteractiveShell`." in said
+    assert "laneway: Error in loading extension: no_such_extension" in said
+    assert "laneway: File not found: '/no/such/file.py'" in said
 
 
 async def test_pythonstartup(tmp_path: Path) -> None:
@@ -82,3 +91,49 @@ async def test_pythonstartup(tmp_path: Path) -> None:
     script.write_text("begun = 'yes'")
     async with await launch(tmp_path, PYTHONSTARTUP=str(script)) as kc:
         assert await names(kc, "begun") == "yes"
+
+
+async def test_the_command_line_comes_before_the_files(tmp_path: Path) -> None:
+    path = profile(tmp_path / "elsewhere", "named")
+    (path / "ipython_config.py").write_text(
+        "c.InteractiveShell.cache_size = 10\nc.PlainTextFormatter.max_width = 40\n"
+    )
+    extra = tmp_path / "extra.py"
+    extra.write_text(
+        "load_subconfig('ipython_config.py', profile='other')\nc.InteractiveShell.cache_size = 20\n"
+    )
+    other = profile(tmp_path, "other")
+    (other / "ipython_config.py").write_text("c.PlainTextFormatter.max_width = 50\n")
+    arguments = [
+        f"--ipython-dir={tmp_path / 'elsewhere'}",
+        "--BaseIPythonApplication.profile=named",
+        f"--config={extra}",
+        "--c.HistoryManager.hist_file=:memory:",
+        "--InteractiveShellApp.extensions=startup_extension",
+        "--no-automagic",
+        "-c",
+        "said = 'code'",
+        "file.py",
+        "more",
+    ]
+    async with await launch(tmp_path, arguments) as kc:
+        assert await names(kc, "from_extension", "said") == "extension code"
+        result = await kc.execute(
+            "ip = get_ipython()\n"
+            "from ipykernel.kernelapp import IPKernelApp\n"
+            "print(ip.cache_size, ip.display_formatter.formatters['text/plain'].max_width, ip.automagic,"
+            " ip.history_manager.hist_file, ip.profile_dir.location, IPKernelApp.instance().extra_args)"
+        )
+        assert result.stdout.strip() == f"20 50 False :memory: {path} ['file.py', 'more']"
+
+
+async def test_what_is_meant_for_kernels_comes_last(tmp_path: Path) -> None:
+    path = profile(tmp_path)
+    (path / "ipython_config.json").write_text('{"InteractiveShell": {"cache_size": 10}}')
+    (path / "ipython_kernel_config.py").write_text("c.InteractiveShell.cache_size = 20\n")
+    location = tmp_path / "place"
+    async with await launch(tmp_path) as kc:
+        assert (await kc.execute("print(get_ipython().cache_size)")).stdout == "20\n"
+    async with await launch(tmp_path, [f"--profile-dir={location}"]) as kc:
+        assert (await kc.execute("print(get_ipython().cache_size)")).stdout == "1000\n"
+    assert (location / "startup").is_dir()

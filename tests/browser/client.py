@@ -41,7 +41,7 @@ PAGE = """<!doctype html>
   window.failure = async (call) => {
     const began = performance.now();
     try {
-      await call;
+      await (call.done ?? call);
     } catch (error) {
       const { name, message, phase, outputs = [] } = error;
       const texts = outputs.map(({ content }) => content.text);
@@ -60,12 +60,13 @@ PAGE = """<!doctype html>
 </script>
 """
 
-WORKER = """async (indexURL) => {
-  window.connect = (options = {}) => launch({ indexURL, ...options });
+WORKER = """async (kernelURL) => {
+  window.connect = (options = {}) => launch({ kernelURL, ...options });
   window.kc = await connect().start();
 }"""
 
 SERVER = """async ([url, token]) => {
+  window.serverAddress = [url, token];
   window.connect = (options = {}) => connectServer({ url, token, ...options });
   window.kc = await connect().start();
 }"""
@@ -95,7 +96,7 @@ async def connected(kind: str, *options: str) -> AsyncGenerator[Connected, None]
         page = await stack.enter_async_context(chromium_page())
         await page.goto(address)
         if kind == "worker":
-            await page.evaluate(WORKER, "pyodide/")
+            await page.evaluate(WORKER, "kernel/")
             yield Connected(kind, page)
             return
         files = stack.enter_context(tempfile.TemporaryDirectory())

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import anyio
 from playwright.async_api import Frame, Locator, Page
 
 from tests.page import ROOT, asked_outside, chromium_page, loaded, serving
 
 DIST = ROOT / "site" / "dist"
 
-_WAIT = """async () => {
+START = 90
+"""Seconds in which JupyterLite, and then a kernel, starts on a busy machine."""
+
+WAIT = """async () => {
   while (!window.jupyterapp) await new Promise((resolve) => setTimeout(resolve, 50));
   await window.jupyterapp.started;
   await window.jupyterapp.serviceManager.ready;
 }"""
 
-_START = """async () => {
+NEW_KERNEL = """async () => {
   const { kernels, kernelspecs } = window.jupyterapp.serviceManager;
   await kernelspecs.ready;
   window.kernel = await kernels.startNew({ name: "laneway" });
@@ -48,20 +52,39 @@ _START = """async () => {
   };
 }"""
 
-_RUN_NOTEBOOK = """async (path) => {
-  const app = window.jupyterapp;
-  const panel = await app.commands.execute("docmanager:open", { path, factory: "Notebook" });
-  await panel.context.ready;
-  await panel.sessionContext.ready;
-  await app.commands.execute("notebook:run-all-cells");
-  const cells = panel.content.widgets.map((cell) => cell.model).filter((model) => model.type === "code");
-  while (cells.some((model) => !model.executionCount)) // it comes with the reply
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  return cells.map((model) => model.toJSON());
+_RUN_NOTEBOOK = """async ([path, seconds]) => {
+  const { commands } = window.jupyterapp;
+  let step = "opened", panel, cells = [];
+  const run = async () => {
+    panel = await commands.execute("docmanager:open", { path, factory: "Notebook" });
+    await panel.context.ready;
+    step = "given a kernel";
+    await panel.sessionContext.ready;
+    step = "run";
+    cells = panel.content.widgets.map((cell) => cell.model).filter((model) => model.type === "code");
+    await commands.execute("notebook:run-all-cells"); // which ends at the first error, wanted or not
+    const isDead = () => /dead|unknown|Error/i.test(panel.sessionContext.kernelDisplayStatus);
+    while (cells.some((model) => !model.executionCount) && !isDead())
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    return cells.map((model) => model.toJSON());
+  };
+  const late = new Promise((_resolve, reject) => setTimeout(() => {
+    const counts = cells.map((model) => model.executionCount ?? "-");
+    const shown = document.querySelectorAll(".jp-Dialog-content, .Toastify__toast-body");
+    const texts = Array.from(shown, (element) => JSON.stringify(element.textContent));
+    reject(new Error(
+      `${path} was not ${step} in ${seconds} seconds. ` +
+        `Its kernel is ${panel?.sessionContext.kernelDisplayStatus}, its cells were counted ${counts}; ` +
+        `on the screen: ${texts.join(", ") || "no notice"}.`,
+    ));
+  }, seconds * 1000));
+  return await Promise.race([run(), late]);
 }"""
 
 _NEW_NOTEBOOK = """async () => {
   const { commands } = window.jupyterapp;
+  window.stops = 0;
+  commands.commandExecuted.connect((_, { id }) => (window.stops += id === "notebook:interrupt-kernel"));
   window.notebook = await commands.execute("notebook:create-new", { kernelName: "laneway" });
   await window.notebook.context.ready;
   await window.notebook.sessionContext.ready;
@@ -98,11 +121,11 @@ async def jupyterlite(
         async with chromium_page(service_workers=service_workers) as page:
             strangers = asked_outside(page, address)
             if not isolate:
-                await page.route("**/isolate.js", lambda route: route.abort())
+                await page.route("**/register.*.js", lambda route: route.abort())
             await page.goto(f"{address}lite/{app}/index.html")
             if isolate:
                 await loaded(page)
-            await page.evaluate(_WAIT)
+            await _wait(page, WAIT, "JupyterLite")
             if kernel:
                 await start_kernel(page)
             yield page, strangers
@@ -110,13 +133,25 @@ async def jupyterlite(
 
 async def start_kernel(page: Page | Frame) -> None:
     """Start `window.kernel` in a page with JupyterLite; `window.run` runs cells in it."""
-    await page.evaluate(_WAIT)
-    await page.evaluate(_START)
+    await _wait(page, WAIT, "JupyterLite")
+    await _wait(page, NEW_KERNEL, "The kernel")
 
 
-async def run_notebook(page: Page, path: str) -> list[dict[str, Any]]:
-    """Open a notebook, run it from top to bottom, and return its code cells."""
-    return await page.evaluate(_RUN_NOTEBOOK, path)
+async def _wait(page: Page | Frame, script: str, name: str) -> None:
+    try:
+        with anyio.fail_after(START):
+            await page.evaluate(script)
+    except TimeoutError:
+        with anyio.fail_after(START):
+            shown = await page.evaluate("document.body.innerText")
+        raise AssertionError(f"{name} has not started in {START} s; on the page: {shown!r}") from None
+
+
+async def run_notebook(page: Page, path: str, seconds: int = 300) -> list[dict[str, Any]]:
+    """Open a notebook, run it from top to bottom, and return its code cells. Fails with a sentence that says
+    how far it has come, where that takes longer than so many seconds.
+    """
+    return await page.evaluate(_RUN_NOTEBOOK, [path, seconds])
 
 
 @dataclass
@@ -142,8 +177,18 @@ class Notebook:
         return self.page.locator(".jp-Notebook:visible .jp-CodeCell")
 
     async def interrupt(self) -> None:
-        """Click the stop button."""
-        await self.page.locator("[data-jp-item-name='interrupt']:visible").click()
+        """Click the stop button. JupyterLab renders its toolbar anew when it likes to, and a click in that
+        moment falls into nothing: its user clicks once more. What it has understood it does once.
+        """
+        stops: int = await self.page.evaluate("window.stops")
+        for patience in (5_000, 30_000):
+            await self.page.locator("[data-jp-item-name='interrupt']:visible").click()
+            with suppress(TimeoutError):
+                await self.page.wait_for_function(
+                    "(stops) => window.stops > stops", arg=stops, timeout=patience
+                )
+                return
+        raise AssertionError("JupyterLab has not noticed two clicks on its stop button.")
 
     async def choose(self, menu: str, item: str) -> None:
         """Choose from the menu bar."""

@@ -38,7 +38,7 @@ async def test_many_outstanding(there: Connected) -> None:
           const completion = await kc.complete("impo");
           const results = [];
           for (const run of runs) {
-            const { stdout, result } = await run;
+            const { stdout, result } = await run.done;
             results.push([stdout, result["text/plain"]]);
           }
           return [results, completion.matches.includes("import"), kc.pending, kc.state];
@@ -54,7 +54,7 @@ async def test_sixty_cells_four_at_a_time(there: Connected) -> None:
           const texts = [];
           const numbers = Array.from({ length: 60 }, (_, i) => i).values();
           const work = async () => {
-            for (const i of numbers) texts[i] = (await kc.execute(`print("<${i}>")`)).stdout;
+            for (const i of numbers) texts[i] = (await kc.execute(`print("<${i}>")`).done).stdout;
           };
           await Promise.all([work(), work(), work(), work()]);
           return texts;
@@ -76,7 +76,7 @@ async def test_all_is_answered_while_a_cell_awaits(there: Connected) -> None:
             kc.commInfo(),
             kc.kernelInfo(),
             kc.kernelInfo({ channel: "control" }),
-            kc.execute("1 + 1", { mode: "task" }),
+            kc.execute("1 + 1", { mode: "task" }).done,
           ]);
           const state = [cell.state, kc.state];
           await cell.cancel();
@@ -98,7 +98,7 @@ async def test_all_is_answered_while_a_cell_awaits(there: Connected) -> None:
 async def test_fifty_of_fifty_are_answered_while_a_cell(there: Connected, code: str) -> None:
     answers, ename, kept = await there.run(
         """async (code) => {
-          await kc.execute("import math; kept = 1");
+          await kc.execute("import math; kept = 1").done;
           const cell = kc.execute(code, { stdin: () => new Promise(() => {}) });
           await until(cell, "ready");
           const answers = [];
@@ -115,8 +115,8 @@ async def test_fifty_of_fifty_are_answered_while_a_cell(there: Connected, code: 
             ]);
           }
           await cell.cancel();
-          const { error } = await cell;
-          return [answers, error.ename, (await kc.execute("kept")).result["text/plain"]];
+          const { error } = await cell.done;
+          return [answers, error.ename, (await kc.execute("kept").done).result["text/plain"]];
         }""",
         code,
     )
@@ -137,7 +137,7 @@ async def test_twenty_of_twenty_interrupts_arrive_when_a_cell(there: Connected, 
             const began = performance.now();
             await cell.cancel();
             milliseconds.push(performance.now() - began);
-            enames.push((await cell).error.ename);
+            enames.push((await cell.done).error.ename);
           }
           return [enames, milliseconds];
         }""",
@@ -161,14 +161,83 @@ async def test_cancelling_what_is_queued_and_what_runs(there: Connected) -> None
           const before = running.state;
           await running.cancel();
           return [
-            ...[(await queued).status, queued.state, name, unwanted.state, before],
-            ...[(await running).error.ename, running.state],
-            ...[(await kc.execute("ran")).error.ename, kc.pending],
+            ...[(await queued.done).status, queued.state, name, unwanted.state, before],
+            ...[(await running.done).error.ename, running.state],
+            ...[(await kc.execute("ran").done).error.ename, kc.pending],
           ];
         }"""
     ) == [
         *("aborted", "cancelled", "AbortError", "cancelled", "running"),
         *("KeyboardInterrupt", "cancelled", "NameError", 0),
+    ]
+
+
+async def test_jobs_and_deadlines(there: Connected) -> None:
+    assert await there.run(
+        """async () => {
+          const running = kc.execute("import asyncio\\nprint('ready')\\nawait asyncio.sleep(1000)");
+          const queued = kc.execute("1");
+          const late = kc.execute("await asyncio.sleep(1000)", { deadlineMs: 50 });
+          const options = { mode: "task", deadlineMs: 50 };
+          const task = kc.execute("import asyncio; await asyncio.sleep(1000)", options);
+          await until(running, "ready");
+          const taskError = (await task.done).error.ename;
+          const jobs = (await kc.jobs()).filter(({ kind }) => kind === "cell");
+          await kc.cancel(running.msgId);
+          return [
+            ...jobs.map(({ state, code }) => `${state}: ${code}`),
+            ...[taskError, (await running.done).error.ename],
+            ...[(await queued.done).status, (await late.done).error.ename],
+          ];
+        }"""
+    ) == [
+        "running: import asyncio",
+        "queued: 1",
+        "queued: await asyncio.sleep(1000)",
+        "CellTimeoutError",
+        "KeyboardInterrupt",
+        "ok",
+        "CellTimeoutError",
+    ]
+
+
+async def test_the_debugger(there: Connected) -> None:
+    seen = await there.run(
+        """async () => {
+          const debug = kc.debugger;
+          if (!kc.info.laneway.debugger) return await failure(debug.attach());
+          await debug.attach();
+          const code = "def double(n):\\n    return n + n\\n\\nfor i in range(9):\\n    print(double(i))";
+          const path = await debug.dumpCell(code);
+          const [point] = await debug.setBreakpoints(path, [{ line: 2, condition: "n == 7" }]);
+          const events = debug.events("stopped");
+          const cell = kc.execute(code);
+          const { value } = await events.next();
+          const [top] = await debug.stackTrace();
+          const [locals] = await debug.scopes(top.id);
+          const [n] = await debug.variables(locals.variablesReference);
+          await debug.setVariable(locals.variablesReference, "n", "50");
+          const evaluated = await debug.evaluate("n + 1", { frameId: top.id });
+          const refused = await failure(debug.evaluate("no_such_name", { frameId: top.id }));
+          await debug.next();
+          await events.next();
+          const [after] = await debug.stackTrace({ levels: 1 });
+          await debug.continue();
+          const { stdout } = await cell.done;
+          events.close();
+          await debug.disconnect();
+          return [
+            ...[point.verified, value.body.reason, top.name, top.line, top.source.path === path],
+            ...[n.name, n.value, evaluated.result, refused.name, after.line, stdout.split("\\n")[7]],
+            ...[debug.attached, debug.stopped.size],
+          ];
+        }"""
+    )
+    if isinstance(seen, dict):  # Python 3.11
+        assert (seen["name"], "Python 3.12" in seen["message"]) == ("DebugError", True)
+        return
+    assert seen == [
+        *(True, "breakpoint", "double", 2, True, "n", "7", "51", "DebugError", 5, "100", False, 0),
     ]
 
 
@@ -178,7 +247,7 @@ async def test_an_interrupt_stops_what_runs_and_keeps_the_namespace(there: Conne
           const cell = kc.execute("import asyncio\\nkept = 1\\nprint('ready')\\nawait asyncio.sleep(1000)");
           await until(cell, "ready");
           await kc.interrupt();
-          return [(await cell).error.ename, (await kc.execute("kept")).result["text/plain"]];
+          return [(await cell.done).error.ename, (await kc.execute("kept").done).result["text/plain"]];
         }"""
     ) == ["KeyboardInterrupt", "1"]
 
@@ -188,7 +257,7 @@ async def test_a_timeout_abandons_the_cell(there: Connected) -> None:
         """async () => {
           const code = "import asyncio\\nprint('so far', flush=True)\\nawait asyncio.sleep(0.5)\\nended = 1";
           const failed = await failure(kc.execute(code, { timeoutMs: 300 }));
-          return [failed, (await kc.execute("ended")).result["text/plain"], kc.pending];
+          return [failed, (await kc.execute("ended").done).result["text/plain"], kc.pending];
         }"""
     )
     assert failed["name"] == "KernelTimeoutError"
@@ -206,7 +275,7 @@ async def test_a_timeout_frees_a_cell_that_asks(there: Connected) -> None:
           };
           const run = kc.execute("input('? ')", { stdin, timeoutMs: 500, onTimeout: "interrupt" });
           const failed = await failure(run);
-          return [failed, aborted, (await kc.execute("1")).status];
+          return [failed, aborted, (await kc.execute("1").done).status];
         }"""
     )
     assert (failed["name"], failed["phase"]) == ("KernelTimeoutError", "awaiting stdin")
@@ -223,10 +292,10 @@ async def test_input(there: Connected) -> None:
             return "Ada";
           };
           const code = "import getpass\\nprint(input('name? '), getpass.getpass('secret? '))";
-          const { stdout } = await kc.execute(code, { stdin });
+          const { stdout } = await kc.execute(code, { stdin }).done;
           const mistake = kc.execute("input()", { stdin: () => { throw new Error("no answer"); } });
           const { message } = await failure(mistake);
-          return [asked, stdout, message, (await kc.execute("input()")).error.ename];
+          return [asked, stdout, message, (await kc.execute("input()").done).error.ename];
         }"""
     ) == [
         [["name? ", False], ["secret? ", True]],
@@ -240,7 +309,7 @@ async def test_a_flood_of_prints_is_few_messages(there: Connected) -> None:
     count, text, dropped = await there.run(
         """async () => {
           const run = kc.execute("for i in range(20_000): print(i)");
-          const { stdout, dropped } = await run;
+          const { stdout, dropped } = await run.done;
           return [run.outputs.length, stdout, dropped];
         }"""
     )
@@ -255,7 +324,7 @@ async def test_a_flood_of_displays_with_a_slow_reader(there: Connected) -> None:
           const few = kc.subscribe(({ header }) => header.msg_type === "display_data", 100);
           const result = await kc.execute(
             "for i in range(20_000): display({'text/plain': str(i)}, raw=True)",
-          );
+          ).done;
           few.close();
           const kept = [];
           for await (const { content } of few) kept.push(content.data["text/plain"]);
@@ -263,20 +332,20 @@ async def test_a_flood_of_displays_with_a_slow_reader(there: Connected) -> None:
         }"""
     )
     assert count == 20_000
-    assert kept == [str(i) for i in range(100)]
-    assert dropped == 19_900
+    assert kept == [str(i) for i in range(dropped, 20_000)]
+    assert 90 <= len(kept) <= 100
 
 
 async def test_output_is_bounded_and_what_is_dropped_is_counted(there: Connected) -> None:
     kept, dropped = await there.run(
         """async () => {
           const code = "for i in range(80): display({'text/plain': 'x' * 2**20}, raw=True)";
-          const { outputs, dropped } = await kc.execute(code);
+          const { outputs, dropped } = await kc.execute(code).done;
           return [outputs.length, dropped];
         }"""
     )
     assert kept + dropped == 80
-    assert 60 <= kept < 64
+    assert 0.9 * 64 - 1 <= kept < 64
 
 
 async def test_three_comms_with_much_data_each_way(there: Connected) -> None:
@@ -287,14 +356,14 @@ async def test_three_comms_with_much_data_each_way(there: Connected) -> None:
             def echo(comm, _):
                 comm.on_msg(lambda m: comm.send(m["content"]["data"], buffers=m["buffers"]))
             get_ipython().kernel.comm_manager.register_target("echo", echo)
-          `.replaceAll("\\n            ", "\\n").trim());
+          `.replaceAll("\\n            ", "\\n").trim()).done;
           const loop = "while True: await asyncio.sleep(0)";
           const computing = kc.execute(`import asyncio\\nprint('ready')\\n${loop}`);
           await until(computing, "ready");
           const comms = Array.from({ length: 3 }, () => kc.comms.open("echo"));
           const chunks = Array.from({ length: 4 }, (_, i) => new Uint8Array(16 * 2 ** 20).fill(i + 1));
           for (const [number, chunk] of chunks.entries()) {
-            for (const comm of comms) comm.send({ number }, [chunk]);
+            for (const comm of comms) comm.send({ number }, { buffers: [chunk] });
           }
           let right = 0;
           for (const comm of comms) {
@@ -317,9 +386,10 @@ async def test_what_cannot_be_sent_is_its_callers_error_and_nobody_elses(there: 
         """async () => {
           const buffer = new ArrayBuffer(8);
           buffer.transfer?.();
-          const failed = await failure((async () => kc.comms.open("target", {}, [buffer, buffer]))());
+          const buffers = [buffer, buffer];
+          const failed = await failure((async () => kc.comms.open("target", {}, { buffers }))());
           const impossible = await failure((async () => kc.execute("1", { metadata: { x: 1n } }))());
-          const { result } = await kc.execute("1 + 1");
+          const { result } = await kc.execute("1 + 1").done;
           return [failed.name, impossible.name, result["text/plain"], kc.pending];
         }"""
     ) == [
@@ -335,13 +405,13 @@ async def test_a_comm_that_the_kernel_opens_reaches_a_cell_that_awaits_it(there:
         await there.run(
             """async () => {
           const bytes = new Uint8Array([1, 2, 3]);
-          kc.comms.registerTarget("test", (comm) => comm.send({ hello: "cell" }, [bytes]));
+          kc.comms.registerTarget("test", (comm) => comm.send({ hello: "cell" }, { buffers: [bytes] }));
           const { stdout } = await kc.execute(`
             import asyncio, comm
             got = asyncio.get_running_loop().create_future()
             c = comm.create_comm(target_name="test")
             c.on_msg(lambda m: got.set_result((m["content"]["data"], [bytes(b) for b in m["buffers"]])))
-            print(await got)`.replaceAll("\\n            ", "\\n"));
+            print(await got)`.replaceAll("\\n            ", "\\n")).done;
           return stdout;
         }"""
         )
@@ -352,7 +422,7 @@ async def test_a_comm_that_the_kernel_opens_reaches_a_cell_that_awaits_it(there:
 async def test_restart_goes_on_with_the_same_client(there: Connected) -> None:
     failures, states, ename, matches = await there.run(
         """async () => {
-          await kc.execute("old = 1");
+          await kc.execute("old = 1").done;
           const states = [];
           const off = kc.on("state", (state) => states.push(state));
           const running = kc.execute("import asyncio\\nprint('ready')\\nawait asyncio.sleep(1000)");
@@ -363,7 +433,7 @@ async def test_restart_goes_on_with_the_same_client(there: Connected) -> None:
           const failures = [await failure(running), await failure(queued)];
           await restarted;
           off();
-          const { error } = await early;
+          const { error } = await early.done;
           return [failures, states, error.ename, (await kc.complete("impo")).matches.length];
         }"""
     )
@@ -439,7 +509,7 @@ async def test_death_fails_everything_and_a_restart_helps(mortal: Connected, cod
           const later = [await failure((async () => kc.execute("1"))()), await failure(kc.complete("x"))];
           const state = kc.state;
           await kc.restart();
-          return [failures, comm.closed, state, later, (await kc.execute("beside")).error.ename];
+          return [failures, comm.closed, state, later, (await kc.execute("beside").done).error.ename];
         }""",
         code,
     )
@@ -458,8 +528,8 @@ async def test_a_cell_that_wants_too_much_memory_has_an_error_and_the_kernel_liv
 ) -> None:
     assert await mortal.run(
         """async (thing) => {
-          const { error } = await kc.execute(`much = []\\nwhile True: much.append(${thing})`);
-          const { stdout } = await kc.execute("print(len(much) > 10); del much; print('lives')");
+          const { error } = await kc.execute(`much = []\\nwhile True: much.append(${thing})`).done;
+          const { stdout } = await kc.execute("print(len(much) > 10); del much; print('lives')").done;
           return [error.ename, stdout, (await kc.complete("impo")).matches.length, kc.state];
         }""",
         thing,
@@ -469,12 +539,12 @@ async def test_a_cell_that_wants_too_much_memory_has_an_error_and_the_kernel_liv
 async def test_a_start_that_fails_says_why(mortal: Connected) -> None:
     failed, state = await mortal.run(
         """async () => {
-          const other = connect({ indexURL: "nowhere/" });
+          const other = connect({ kernelURL: "nowhere/" });
           return [await failure(other.start()), other.state];
         }"""
     )
     assert failed["name"] == "KernelDiedError"
-    assert failed["message"].startswith("Pyodide could not be loaded from ")
+    assert failed["message"].startswith("There is no ")
     assert state == "dead"
 
 
@@ -487,13 +557,13 @@ async def test_progress_is_told(mortal: Connected) -> None:
           const first = other.start();
           const early = other.execute("'early'"); // waits for the kernel
           await first;
-          const { result } = await early;
+          const { result } = await early.done;
           await other.close();
           return [...progress, result["text/plain"]];
         }"""
     )
-    assert progress[0] == {"type": "progress", "phase": "pyodide", "text": "Loading Pyodide"}
-    assert {step["phase"] for step in progress[:-1]} == {"pyodide", "packages", "kernel"}
+    assert progress[0] == {"type": "progress", "phase": "pyodide", "text": "Loading Python"}
+    assert {step["phase"] for step in progress[:-1]} == {"pyodide", "kernel"}
     assert progress[-1] == "'early'"
 
 
@@ -508,8 +578,9 @@ async def test_a_kernel_that_dies_is_restarted_by_the_server_and_what_was_pendin
           const runs = [kc.execute("import os; os._exit(3)"), kc.execute("1")];
           const names = [];
           for (const run of runs) names.push((await failure(run)).name);
-          while (!(await kc.execute("1")).complete); // the server's own iopub socket has not found it yet
-          return [names, (await kc.execute("'again'")).result["text/plain"]];
+          // the server's own iopub socket has not found it yet
+          while (!(await kc.execute("1").done).complete);
+          return [names, (await kc.execute("'again'").done).result["text/plain"]];
         }"""
     )
     assert names == ["KernelRestartedError"] * 2
@@ -521,9 +592,9 @@ async def test_a_running_kernel_is_joined_and_left_running(server: Connected) ->
     assert (
         await server.run(
             """async (kernel) => {
-              await kc.execute("shared = 42");
+              await kc.execute("shared = 42").done;
               const second = await connect({ kernel }).start();
-              const { result } = await second.execute("shared");
+              const { result } = await second.execute("shared").done;
               await second.close();
               return result["text/plain"];
             }""",
@@ -537,7 +608,7 @@ async def test_a_running_kernel_is_joined_and_left_running(server: Connected) ->
 async def test_a_dropped_connection_fails_everything_and_can_be_made_again(server: Connected) -> None:
     failures, state, kept = await server.run(
         """async () => {
-          await kc.execute("kept = 1");
+          await kc.execute("kept = 1").done;
           const running = kc.execute("import asyncio\\nprint('ready')\\nawait asyncio.sleep(2)\\nkept = 2");
           const calls = [running, kc.execute("1"), kc.request("execute_request", { code: "1" })];
           await until(running, "ready");
@@ -550,7 +621,7 @@ async def test_a_dropped_connection_fails_everything_and_can_be_made_again(serve
           failures.push(await failure(kc.start()));
           window.fetch = fetch;
           await kc.start();
-          return [failures, state, (await kc.execute("kept")).result["text/plain"]];
+          return [failures, state, (await kc.execute("kept").done).result["text/plain"]];
         }"""
     )
     assert [failed["name"] for failed in failures] == [*["KernelDiedError"] * 3, "KernelError"]
@@ -560,19 +631,63 @@ async def test_a_dropped_connection_fails_everything_and_can_be_made_again(serve
     assert kept == "2"  # the kernel has gone on
 
 
+async def test_a_start_that_comes_too_late_leaves_the_next_one_alone(server: Connected) -> None:
+    """It was given up, and ends well all the same, after another has."""
+    errors, results, before, after = await server.run(
+        """async () => {
+          const running = async () => (await (await fetch(`${kernels}?token=${token}`)).json()).length;
+          const { fetch } = window;
+          const [kernels, token] = [`${serverAddress[0]}/api/kernels`, serverAddress[1]];
+          const before = await running();
+          let free;
+          const held = new Promise((resolve) => (free = resolve));
+          const errors = [];
+          const results = [];
+          for (const late of ["GET", "POST"]) {
+            const other = connect();
+            if (late === "GET") {
+              await other.start();
+              sockets.at(-1).close();
+              while (other.state !== "dead") await new Promise((resolve) => setTimeout(resolve, 10));
+            }
+            const givenUp = new AbortController();
+            window.fetch = async (address, options) => {
+              const answer = await fetch(address, options);
+              if (options.method !== late) return answer;
+              const text = await answer.text();
+              givenUp.abort(new Error("given up"));
+              await held;
+              return new Response(text, answer);
+            };
+            const starting = other.start({ signal: givenUp.signal });
+            errors.push((await failure(starting)).message);
+            window.fetch = fetch;
+            await other.start();
+            free();
+            for (let i = 0; i < 20; i++) results.push((await other.execute("1 + 1").done).status);
+            await other.close();
+          }
+          return [errors, results, before, await running()];
+        }"""
+    )
+    assert errors == ["given up"] * 2
+    assert results == ["ok"] * 40
+    assert before == after
+
+
 async def test_any_kernel(server: Connected) -> None:
     assert await server.run(
         """async () => {
           const other = await connect({ kernel: "python3" }).start();
           const runs = Array.from({ length: 20 }, (_, i) => other.execute(`print(${i})`));
           const texts = [];
-          for (const run of runs) texts.push((await run).stdout);
+          for (const run of runs) texts.push((await run.done).stdout);
           const running = other.execute("print('ready')\\nimport time; time.sleep(1000)");
           const queued = other.execute("1");
           await until(running, "ready");
           const { message } = await failure(queued.cancel());
           await running.cancel();
-          const ename = (await running).error.ename;
+          const ename = (await running.done).error.ename;
           await other.close();
           return [texts, message, ename];
         }"""
@@ -642,7 +757,7 @@ async def test_the_program_in_the_readme(mortal: Connected) -> None:
         }""",
         program,
     )
-    assert ["Loading Pyodide"] in said
+    assert ["Loading Python"] in said
     printed = [text for text, *_ in said if isinstance(text, str) and re.fullmatch(r"[\d\n]+", text)]
     assert "".join(printed) == "0\n1\n2\n"
     assert said[-2:] == [
@@ -656,7 +771,7 @@ async def test_without_cross_origin_isolation() -> None:
         assert await there.run(
             """async () => [
               crossOriginIsolated,
-              (await kc.execute("1 + 1")).result["text/plain"],
+              (await kc.execute("1 + 1").done).result["text/plain"],
               kc.info.laneway.cross_origin_isolated,
             ]"""
         ) == [False, "2", False]

@@ -14,7 +14,7 @@ from playwright.async_api import Page, expect
 from tests.page import ROOT
 
 from .busy import BUSY, BUSY_OR_ASKING
-from .lite import jupyterlite, run_notebook
+from .lite import Notebook, jupyterlite, run_notebook, start_kernel
 
 pytestmark = pytest.mark.anyio
 
@@ -292,6 +292,33 @@ async def test_a_notebook_shows_what_it_shows_on_the_desktop(page: Page, name: s
     assert plain(await run_notebook(page, name)) == plain(desktop(name))
 
 
+BUTTON = """{install}
+import {library}
+import ipywidgets as widgets
+
+pressed = {library}.Event()
+button = widgets.Button(description="Press for {library}")
+button.on_click(lambda _: pressed.set())
+display(button)
+await {wait}
+print("pressed it")
+"""
+
+
+async def test_a_click_reaches_the_cell_that_awaits_it(page: Page) -> None:
+    """As users write it, in queue mode; with other backends: `tests/apps/test_button.py`."""
+    notebook = await Notebook.new(page)
+    for library in ("asyncio", "anyio", "aiologic"):
+        wait = "pressed" if library == "aiologic" else "pressed.wait()"
+        install = "%pip install aiologic" if library == "aiologic" else ""
+        cell, behind = await notebook.run(
+            BUTTON.format(library=library, wait=wait, install=install), "print('behind')"
+        )
+        await cell.get_by_role("button", name=f"Press for {library}").click()
+        await expect(cell).to_contain_text("pressed it")
+        await expect(behind).to_contain_text("behind")
+
+
 async def slide(page: Page, key: str, label: str) -> None:
     """Press a key on the slider of widgets.ipynb; its label is to follow."""
     await page.locator(".jp-Notebook:visible .widget-slider .noUi-handle").first.focus()
@@ -365,3 +392,12 @@ async def test_the_other_apps(app: str) -> None:
         outputs = await page.evaluate("async () => (await window.run('1+1').finished).outputs")
         assert [output["data"]["text/plain"] for output in outputs] == ["2"]
         assert strangers == []
+
+
+async def test_the_first_kernel_is_started_with_the_page() -> None:
+    async with jupyterlite(kernel=False) as (page, _strangers):
+        while not page.workers:
+            await page.wait_for_event("worker")
+        started = page.workers
+        await start_kernel(page)
+        assert page.workers == started  # it was taken, and no other is started

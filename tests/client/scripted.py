@@ -4,7 +4,6 @@ kernel.
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -12,6 +11,7 @@ from typing import Any
 
 from laneway.client.client import Client
 from laneway.protocol.message import Channel, Content, Message, Stamp
+from laneway.transports.event_loops import Bell, Future, running_loop
 from laneway.transports.memory import LocalClientTransport
 
 
@@ -24,14 +24,16 @@ class ScriptedKernel:
         self.received: list[Message] = []
         numbers = itertools.count()
         self._stamp = Stamp("kernel", lambda: f"k{next(numbers)}", lambda: "2026-01-01T00:00:00+00:00")
-        self._arrived = asyncio.Event()
+        self._arrived = Bell()
+        self.answers = True
+        """Does it answer kernel_info_requests on shell by itself?"""
 
     def _take(self, message: Message) -> None:
-        if message.msg_type == "kernel_info_request" and not self.received:
+        if message.msg_type == "kernel_info_request" and message.channel is Channel.SHELL and self.answers:
             self.reply(message, {"status": "ok", "laneway": {}})
             return
         self.received.append(message)
-        self._arrived.set()
+        self._arrived.ring()
 
     async def next(self, msg_type: str) -> Message:
         """The first message of this type that has not been asked for."""
@@ -40,7 +42,6 @@ class ScriptedKernel:
                 if message.msg_type == msg_type:
                     self.received.remove(message)
                     return message
-            self._arrived.clear()
             await self._arrived.wait()
 
     def send(self, channel: Channel, msg_type: str, content: Any, parent: Message | None = None) -> None:
@@ -67,9 +68,9 @@ class ScriptedKernel:
 
     async def settled(self) -> None:
         """Let the client take what was sent."""
-        done = asyncio.Event()
-        asyncio.get_running_loop().call_soon(done.set)
-        await done.wait()
+        done: Future[None] = Future()
+        running_loop().call_soon(lambda: done.set_result(None))
+        await done
 
 
 @asynccontextmanager

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import io
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from queue import Empty
 from typing import Any, cast
+from weakref import ref
 
 import nbformat
 import pytest
@@ -233,7 +236,7 @@ async def test_a_channel_keeps_the_newest_and_counts_the_rest() -> None:
         messages = f"for i in range({count}): display(i)"
         await kc.execute_interactive(messages, output_hook=lambda _message: None)
         kept = await kc.iopub_channel.get_msgs()
-        assert len(kept) == MAX_QUEUED
+        assert 0.9 * MAX_QUEUED <= len(kept) <= MAX_QUEUED
         assert kc.iopub_channel.dropped >= 500
         assert kept[-1]["content"] == {"execution_state": "idle"}
         assert kept[-2]["content"]["data"]["text/plain"] == str(count - 1)
@@ -372,3 +375,66 @@ def test_nbclient_runs_a_notebook_unchanged(kernel: str) -> None:
     for i, cell in enumerate(notebook.cells):
         stream, result = cell.outputs
         assert (stream.text, result.data["text/plain"]) == (f"cell {i}\n", f"{i * 2}")
+
+
+def test_one_event_loop_after_the_other() -> None:
+    """A fixture starts the kernel on one, tests run on others."""
+    km = laneway.ConcurrentKernelManager()
+
+    async def start() -> laneway.ConcurrentKernelClient:
+        await km.start_kernel()
+        kc = await km.client().start_channels()
+        kc.execute("import time; time.sleep(0.5)", reply=True)  # for which nobody will wait
+        return kc
+
+    async def use(kc: laneway.ConcurrentKernelClient) -> list[str]:
+        texts: list[str] = []
+        assert (await kc.execute("1", reply=True, timeout=60))["content"]["status"] == "ok"
+        await kc.execute_interactive(
+            "print(2)", output_hook=lambda m: texts.append(m["content"].get("text", "")), timeout=60
+        )
+        with pytest.raises(TimeoutError):
+            await kc.execute("import time; time.sleep(1)", reply=True, timeout=0.1)
+        kc.execute("3")
+        while (await kc.get_shell_msg(timeout=60))["content"].get("execution_count") is None:
+            pass
+        assert await kc.is_alive()
+        return texts
+
+    async def stop(kc: laneway.ConcurrentKernelClient) -> None:
+        await kc.stop_channels()
+        await km.shutdown_kernel(now=True)
+
+    kc = asyncio.run(start())
+    for _ in range(2):
+        assert "".join(asyncio.run(use(kc))) == "2\n"
+    asyncio.run(stop(kc))
+
+
+async def test_two_event_loops_at_once_are_told() -> None:
+    async with started() as (_, kc):
+
+        async def elsewhere() -> None:
+            with pytest.raises(RuntimeError, match="another event loop"):
+                kc.execute("1", reply=True)
+
+        await asyncio.to_thread(lambda: asyncio.run(elsewhere()))
+        assert (await kc.execute("1", reply=True))["content"]["status"] == "ok"
+
+
+async def test_a_client_that_is_dropped_blocks_nobody() -> None:
+    async with started() as (km, _):
+        kc = await km.client().start_channels()
+        await kc.execute("1", reply=True)
+        kc.execute("2")
+        gone = ref(kc)
+        del kc
+        before = time.monotonic()
+        async with asyncio.timeout(30):
+            while gone():  # its watch looks now and then
+                gc.collect()
+                await asyncio.sleep(0.01)
+        assert time.monotonic() - before < 5
+        async with asyncio.timeout(30):
+            while any(thread.name == "laneway-close" for thread in threading.enumerate()):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
+import tempfile
+import threading
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import anyio
+import anyio.lowlevel
 import psutil
 import pytest
 
@@ -24,14 +29,22 @@ from laneway.protocol.errors import (
     KernelRestartedError,
     KernelTimeoutError,
 )
+from tests.conformance.checks import process_of
+from tests.soak import rounds
+from tests.stopped import stop
+from tests.tasks import begin
 
 pytestmark = pytest.mark.anyio
+
+BOTH = pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
+"""Where a process and the event loop meet. What else a client does is the same on both."""
 
 
 @asynccontextmanager
 async def launched() -> AsyncGenerator[Client, None]:
-    async with asyncio.timeout(60), await laneway.launch() as kc:
-        yield kc
+    with anyio.fail_after(60):
+        async with laneway.launch() as kc:
+            yield kc
 
 
 async def until(execution: Execution, text: str) -> None:
@@ -40,11 +53,6 @@ async def until(execution: Execution, text: str) -> None:
         if text in output.content.get("text", ""):
             return
     raise AssertionError(f"{text!r} was not printed.")
-
-
-async def process_of(kc: Client) -> int:
-    """The kernel's process."""
-    return int((await kc.execute("import os; print(os.getpid())")).stdout)
 
 
 def is_there(process: int) -> bool:
@@ -76,15 +84,16 @@ async def test_a_thousand_outstanding_leave_nothing_behind() -> None:
         assert kc.state == "idle"
 
 
+@BOTH
 async def test_death_by_a_signal() -> None:
     async with launched() as kc:
         process = await process_of(kc)
         first = kc.execute("print('partial')\nimport time; time.sleep(1000)")
         await until(first, "partial")
         runs = [first, *(kc.execute("1") for _ in range(9))]
-        os.kill(process, signal.SIGSTOP)  # so that the requests stay pending
+        stop(process)  # so that the requests stay pending
         requests = [
-            asyncio.ensure_future(request)
+            begin(request)
             for request in (
                 kc.complete("x"),
                 kc.inspect("x"),
@@ -93,7 +102,8 @@ async def test_death_by_a_signal() -> None:
                 kc.kernel_info(channel="control"),
             )
         ]
-        await asyncio.sleep(0)
+        while kc.pending < len(runs) + len(requests):  # noqa: ASYNC110, no event tells
+            await anyio.sleep(0.001)
         os.kill(process, signal.SIGKILL)
         began = time.monotonic()
         for run in runs:
@@ -122,6 +132,7 @@ async def test_death_by_exit() -> None:
         assert (caught.value.exit_code, caught.value.signal) == (3, None)
 
 
+@BOTH
 async def test_restart_goes_on_with_the_same_client() -> None:
     async with launched() as kc:
         process = await process_of(kc)
@@ -143,7 +154,7 @@ async def test_restart_goes_on_with_the_same_client() -> None:
 async def test_a_paused_process_is_unresponsive_and_comes_back() -> None:
     async with launched() as kc:
         process = await process_of(kc)
-        os.kill(process, signal.SIGSTOP)
+        stop(process)
         try:
             execution = kc.execute("print('back')")
             completion = asyncio.ensure_future(kc.complete("impo"))
@@ -226,12 +237,12 @@ async def test_a_flood_with_a_slow_reader() -> None:
         assert (len(result.outputs), result.dropped) == (20_000, 0)
         few.close()
         kept = [message.content["data"]["text/plain"] async for message in few]
-        assert kept == [str(i) for i in range(100)]
-        assert few.dropped == 19_900
+        assert kept == [str(i) for i in range(few.dropped, 20_000)]
+        assert 90 <= len(kept) <= 100
 
 
 async def test_output_is_bounded_and_what_is_dropped_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("laneway.client.execution.MAX_OUTPUT", 100_000)
+    monkeypatch.setattr("laneway.client.outputs.MAX_OUTPUT", 100_000)
     async with launched() as kc:
         code = "for i in range(100): display({'text/plain': 'x' * 10_000}, raw=True)"
         result = await kc.execute(code)
@@ -275,15 +286,16 @@ async def test_closing_with_fifty_pending_leaves_no_process() -> None:
         assert kc.state == "closed"
 
 
+@BOTH
 async def test_cancelling_a_start_leaves_no_process(tmp_path: Path) -> None:
     mark = tmp_path / "started"
     code = (
         "import os, pathlib, time\n"
         f"pathlib.Path({str(mark)!r}).write_text(str(os.getpid()))\ntime.sleep(1000)"
     )
-    starting = asyncio.ensure_future(laneway.launch([sys.executable, "-c", code]))
+    starting = begin(laneway.launch([sys.executable, "-c", code]).start())
     while not (mark.exists() and mark.read_text()):  # noqa: ASYNC110, a file sends no event
-        await asyncio.sleep(0.01)
+        await anyio.sleep(0.01)
     starting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await starting
@@ -318,7 +330,7 @@ async def test_what_cannot_be_launched() -> None:
 
 async def test_any_kernel_can_be_launched() -> None:
     command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-    async with asyncio.timeout(60), await laneway.launch(command) as kc:
+    async with asyncio.timeout(60), laneway.launch(command) as kc:
         assert kc.info["implementation"] == "ipython"
         results = await asyncio.gather(*(kc.execute(f"print({i})") for i in range(20)))
         assert [result.stdout for result in results] == [f"{i}\n" for i in range(20)]
@@ -330,3 +342,115 @@ async def test_any_kernel_can_be_launched() -> None:
         assert running.state is State.RUNNING
         await running.cancel()
         assert (await running).reply["ename"] == "KeyboardInterrupt"
+
+
+PARENT = "import subprocess\nchild = subprocess.Popen(['sleep', '1000'])"
+
+
+@pytest.mark.parametrize(("anyio_backend", "times"), [("asyncio", 1), ("asyncio", 2), ("trio", 1)])
+async def test_a_cancelled_close_leaves_no_process(times: int) -> None:
+    """Nor what the kernel has started."""
+    kc = await laneway.launch()
+    process = await process_of(kc)
+    child = int((await kc.execute(f"{PARENT}\nprint(child.pid)")).stdout)
+    kc.execute("import time\nwhile True:\n    try: time.sleep(1000)\n    except BaseException: pass")
+    stop(process)  # it cannot end when it is asked to
+    closing = begin(kc.aclose())
+    while kc.alive:
+        await anyio.lowlevel.checkpoint()
+    for _ in range(times):
+        closing.cancel()
+        await anyio.lowlevel.checkpoint()
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+    with anyio.fail_after(30):
+        while is_there(process) or is_there(child):  # noqa: ASYNC110, a process that is not ours sends no event
+            await anyio.sleep(0.01)
+
+
+@pytest.mark.parametrize("anyio_backend", ["trio"])
+async def test_a_scope_that_is_cancelled_leaves_no_process() -> None:
+    """Where nothing can be awaited any more."""
+    process = 0
+    with anyio.CancelScope() as scope:
+        async with laneway.launch() as kc:
+            process = await process_of(kc)
+            scope.cancel()
+            await anyio.sleep_forever()
+    assert process
+    assert not is_there(process)
+
+
+@pytest.mark.parametrize("anyio_backend", ["trio"])
+async def test_what_there_is_not_under_trio_is_said() -> None:
+    with pytest.raises(KernelError, match=r"under trio use laneway\.launch"):
+        await laneway.in_process()
+    with pytest.raises(RuntimeError, match=r"under trio use laneway\.connect"):
+        laneway.ConcurrentKernelClient().start_channels()
+
+
+async def test_every_way_is_opened_alike() -> None:
+    kc = await laneway.launch()
+    async with kc as same:
+        assert same is kc
+        assert (await same.execute("1")).status == "ok"
+    with pytest.raises(ClientClosedError):
+        await kc
+    async with laneway.in_process() as kc:
+        assert (await kc.execute("1")).status == "ok"
+    kc = await laneway.in_process()
+    await kc.aclose()
+
+
+def is_empty(folder: Path) -> bool:
+    return not any(folder.iterdir())
+
+
+@BOTH
+async def test_after_launches_kills_cancelled_starts_and_closes_nothing_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, anyio_backend: str
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # where others launch no kernels
+    async with launched():
+        pass
+    me = psutil.Process()
+
+    async def settled() -> None:
+        with anyio.fail_after(30):
+            while any(is_there(child.pid) for child in me.children(recursive=True)):  # noqa: ASYNC110
+                await anyio.sleep(0.01)
+            while any(thread.name.startswith("laneway") for thread in threading.enumerate()):  # noqa: ASYNC110
+                await anyio.sleep(0.01)
+
+    await settled()
+    before = me.num_fds()
+    for round_ in range(rounds(5 if anyio_backend == "trio" else 10, 100)):
+        match round_ % 5:
+            case 0:
+                async with launched() as kc:
+                    await kc.execute("1")
+            case 1:
+                async with launched() as kc:
+                    os.kill(await process_of(kc), signal.SIGKILL)
+                    await kc.wait_ended()
+            case 2:
+                starting = begin(laneway.launch().start())
+                await anyio.sleep(0.04 * round_)
+                starting.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await (await starting).aclose()
+            case 3:
+                kc = await laneway.launch()
+                closing = begin(kc.aclose())
+                while kc.alive:
+                    await anyio.lowlevel.checkpoint()
+                closing.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await closing
+            case _:
+                async with launched() as kc:
+                    kc.execute("import time; time.sleep(1000)")
+    await settled()
+    assert me.children(recursive=True) == []
+    assert me.num_fds() <= before
+    assert is_empty(tmp_path)

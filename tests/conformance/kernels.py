@@ -4,18 +4,23 @@ the kernel has ended.
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
 
 import laneway
 from laneway.client.client import Client
+from laneway.client.execution import Execution
 from laneway.hosts.threads import ThreadHost
 from laneway.interpreter.ipython import IPythonInterpreter
+from laneway.protocol.modes import is_mode
 from laneway.transports.memory import memory_pair
 from tests.thread import in_thread
 
-from .chromium import ChromiumTransport
 from .node import NodeTransport
+from .page import PageTransport
 
 Kernel = Callable[[], AbstractAsyncContextManager[Client]]
 
@@ -45,8 +50,32 @@ async def callback() -> AsyncGenerator[Client, None]:
 @asynccontextmanager
 async def zmq() -> AsyncGenerator[Client, None]:
     """ThreadHost in a process of its own."""
-    async with await laneway.launch() as kc:
+    async with laneway.launch() as kc:
         yield kc
+
+
+@asynccontextmanager
+async def zmq_trio() -> AsyncGenerator[Client, None]:
+    """The same, where cells await trio's functions. So checks do, where trio has what they use. The client
+    runs on trio, too.
+    """
+    argv = [sys.executable, "-m", "laneway", "-f", "{connection_file}", "--backend=trio"]
+    async with laneway.launch(argv) as kc:
+        execute = kc.execute
+
+        def execute_for_trio(code: str, **options: Any) -> Execution:
+            return execute(_for_trio(code), **options)
+
+        kc.execute = execute_for_trio
+        yield kc
+
+
+def _for_trio(code: str) -> str:
+    used = set(re.findall(r"asyncio\W+(\w+)", code.replace("import asyncio", "")))
+    if used <= {"sleep", "Event"} and "in_process" not in code:  # that kernel is asyncio's
+        return code.replace("asyncio", "trio")
+    first, rest = code.split("\n", 1) if is_mode(code.partition("\n")[0]) else ("", code)
+    return f"{first}\n%%asyncio\n{rest}".lstrip("\n")
 
 
 @asynccontextmanager
@@ -63,28 +92,34 @@ async def node_plain() -> AsyncGenerator[Client, None]:
         yield kc
 
 
-@asynccontextmanager
-async def chromium() -> AsyncGenerator[Client, None]:
-    """LoopHost on Pyodide, in a worker of a cross-origin isolated page in Chromium: it shares memory with the
-    page and can put stacks aside (JSPI).
+def in_page(engine: str, *, isolated: bool = True) -> Kernel:
+    """LoopHost on Pyodide, in a worker of a page in a browser of this engine. Isolated they share memory,
+    where the engine can.
     """
-    async with Client(ChromiumTransport()) as kc:
-        yield kc
 
+    @asynccontextmanager
+    async def kernel() -> AsyncGenerator[Client, None]:
+        async with Client(PageTransport(engine, isolated=isolated)) as kc:
+            yield kc
 
-@asynccontextmanager
-async def chromium_plain() -> AsyncGenerator[Client, None]:
-    """The same from a plain server, without COOP and COEP: no shared memory."""
-    async with Client(ChromiumTransport(isolated=False)) as kc:
-        yield kc
+    return kernel
 
 
 KERNELS: dict[str, Kernel] = {
     "memory": memory,
     "callback": callback,
     "zmq": zmq,
+    "zmq_trio": zmq_trio,
     "node": node,
     "node_plain": node_plain,
-    "chromium": chromium,
-    "chromium_plain": chromium_plain,
+    "chromium": in_page("chromium"),  # has JSPI, as Firefox does
+    "chromium_plain": in_page("chromium", isolated=False),
+    "firefox": in_page("firefox"),
+    "firefox_plain": in_page("firefox", isolated=False),
+    "webkit": in_page("webkit"),  # no SharedArrayBuffer in the page, although it is isolated
+    "webkit_shared": in_page("webkit_shared"),
+    "webkit_plain": in_page("webkit_shared", isolated=False),
 }
+
+IN_OTHER_ENGINES = ("firefox_plain", "webkit_shared", "webkit_plain")
+"""What differs from others in so little that only `make engines` runs it."""

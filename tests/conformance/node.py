@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -12,15 +11,16 @@ from laneway.protocol.errors import ClosedError
 from laneway.protocol.message import Message
 from laneway.protocol.wire import decode_envelope, encode_envelope
 from laneway.transports.encoding import json_codec
-from tests.page import BUNDLE
-
-PACKAGES = ["laneway", "ipywidgets", "msgspec"]
+from tests.page import KERNEL
 
 
 class NodeTransport:
-    """Starts the kernel, and ends it when it is closed. `isolated`: does it share memory with its page?"""
+    """Starts the kernel of the Pyodide in `folder`, and ends it when it is closed. `isolated`: does it share
+    memory with its page?
+    """
 
-    def __init__(self, *, isolated: bool = True) -> None:
+    def __init__(self, folder: Path = KERNEL, *, isolated: bool = True) -> None:
+        self._folder = folder
         self._isolated = isolated
         self._json = json_codec()
         self._process: asyncio.subprocess.Process | None = None
@@ -31,8 +31,7 @@ class NodeTransport:
         self._process = await asyncio.create_subprocess_exec(
             "node",
             str(Path(__file__).with_name("node_kernel.mjs")),
-            str(BUNDLE),
-            json.dumps({"packages": PACKAGES}),
+            str(self._folder),
             *(() if self._isolated else ("--plain",)),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,

@@ -2,7 +2,7 @@
  * The Pyodide kernel in Node: a worker thread, and this process's main thread as its page, which talks over stdin and
  * stdout.
  *
- *     node node_kernel.mjs PYODIDE_FOLDER OPTIONS_JSON [--plain]
+ *     node node_kernel.mjs KERNEL_FOLDER [--plain]
  *
  * A frame, both ways: 4 bytes with the length of the rest, 4 bytes with the number of parts, then for each part 4
  * bytes with its length and its bytes; all numbers little-endian. Part 0 is the envelope, the others are the binary
@@ -10,9 +10,9 @@
  * `@laneway/kernel`. What is printed goes to stderr. `--plain`: without shared memory, as from a plain server.
  */
 import { Console } from "node:console";
-import { resolve } from "node:path";
+import { readFile } from "node:fs/promises";
 import process from "node:process";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { isMainThread, parentPort, Worker } from "node:worker_threads";
 import { encode } from "@laneway/kernel";
 import { WorkerTransport } from "@laneway/kernel/browser";
@@ -41,13 +41,17 @@ class PageWorker extends EventTarget {
   }
 }
 
-function page(options) {
-  const transport = new WorkerTransport(new PageWorker(), options, {
+function page(folder) {
+  // Node does not fetch files
+  globalThis.fetch = async (url) => new Response(await readFile(new URL(url)));
+  const kernelURL = pathToFileURL(`${folder}/`).href;
+  const start = { kernelURL, ways: ["plain"], createWorker: () => new PageWorker() };
+  const transport = new WorkerTransport(start).claim({
     onMessage: (message) => {
       const envelope = encode(message);
       write([envelope.message, ...envelope.buffers]);
     },
-    onProgress: ({ text, loaded, total }) => console.error(text, total ? `(${loaded + 1} of ${total})` : ""),
+    onProgress: ({ text }) => console.error(text),
     onStatus: (status, error) => {
       if (status === "ready") {
         write([Buffer.from('{"ready": true}')]);
@@ -98,9 +102,9 @@ function read(frame) {
 
 if (isMainThread) {
   globalThis.console = new Console(process.stderr, process.stderr);
-  const [folder, options, plain] = process.argv.slice(2);
+  const [folder, plain] = process.argv.slice(2);
   if (plain) globalThis.crossOriginIsolated = false;
-  page({ indexURL: resolve(folder), ...JSON.parse(options) });
+  page(folder);
 } else {
   const receive = serve(
     { post: (message, transfer) => parentPort.postMessage(message, transfer) },

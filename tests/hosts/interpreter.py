@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from contextlib import aclosing
 from contextvars import ContextVar
 from typing import Any
 
@@ -23,8 +22,7 @@ def say(context: Context, request: Message) -> None:
 
 async def said(execution: Execution) -> None:
     """Wait until the cell runs."""
-    async with aclosing(aiter(execution)) as outputs:
-        await anext(outputs)
+    await anext(aiter(execution))
 
 
 class ScriptedInterpreter:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 
 import pytest
@@ -80,3 +82,28 @@ def test_threads_take_turns() -> None:
     for thread in threads:
         thread.join()
     assert total == 8000
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no fork.")
+def test_a_forked_process_enters_whoever_was_inside() -> None:
+    guard = Guard()
+    inside, leave = threading.Event(), threading.Event()
+
+    def stay() -> None:
+        with guard:
+            inside.set()
+            leave.wait()
+
+    thread = threading.Thread(target=stay)
+    thread.start()
+    inside.wait()
+    child = os.fork()
+    if child == 0:
+        # in a thread, so that a failure ends
+        entering = threading.Thread(target=guard.__enter__, daemon=True)
+        entering.start()
+        entering.join(20)
+        os._exit(entering.is_alive())
+    leave.set()
+    thread.join()
+    assert os.waitpid(child, 0)[1] == 0

@@ -11,13 +11,12 @@ import anyio
 import pytest
 
 from laneway.client.client import Client
-from laneway.hosts import threads as threads_module
 from laneway.hosts.base import Host
 from laneway.hosts.loop import LoopHost
 from laneway.hosts.threads import ThreadHost
 from laneway.protocol.errors import KernelError
 from laneway.protocol.message import Channel, Message
-from laneway.protocol.ports import Context, Receiver
+from laneway.protocol.ports import Context, Hold, Receiver
 from laneway.transports.memory import memory_pair
 from tests.thread import in_thread
 
@@ -67,7 +66,9 @@ async def test_queued_cells_share_a_context_and_task_cells_have_a_copy(host: typ
 
 
 @parametrize_hosts
-async def test_whatever_a_cell_raises_is_its_reply(host: type[Host]) -> None:
+async def test_whatever_a_cell_raises_is_its_reply_and_shown(host: type[Host]) -> None:
+    """Also what the interpreter has not shown: an interrupt that came before the code began."""
+
     class Strange(BaseException):
         pass
 
@@ -88,6 +89,8 @@ async def test_whatever_a_cell_raises_is_its_reply(host: type[Host]) -> None:
         ):
             result = await kc.execute(code)
             assert (result.status, result.reply["ename"]) == ("error", ename)
+            assert [output.content["ename"] for output in result.outputs] == [ename]
+            assert not (await kc.execute(code, silent=True)).outputs
 
 
 @parametrize_hosts
@@ -106,7 +109,10 @@ class BrokenTransport:
         header = {"msg_id": "1", "msg_type": "execute_request", "session": "s"}
         receiver.receive(Message(Channel.SHELL, header, content={"code": "cell"}))
 
-    def send(self, message: Message) -> None:
+    def encode(self, message: Message) -> None:
+        """See `Transport`."""
+
+    def send(self, message: Message, encoded: None) -> None:
         """See `Transport`."""
         if message.channel is Channel.SHELL:
             raise OSError("The line is cut.")
@@ -170,22 +176,35 @@ async def test_interrupts_between_any_two_lines() -> None:
         assert (await kc.kernel_info())["status"] == "ok"
 
 
-async def test_a_cell_that_does_not_end_is_overdue(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(threads_module, "DEADLINE", 0.05)
-    release = threading.Event()
+async def test_the_process_is_told_that_the_kernel_ends_before_its_cells_have() -> None:
+    class Told:
+        """A process that frees the cell, which nothing else does."""
+
+        def __init__(self) -> None:
+            self.release = threading.Event()
+
+        def ending(self) -> None:
+            """See `Process`."""
+            self.release.set()
+
+        def failed(self, error: BaseException) -> None:
+            """See `Process`."""
+            raise error
+
+    process = Told()
 
     def stuck(context: Context, request: Message) -> None:
         say(context, request)
-        while not release.is_set():
+        while not process.release.is_set():
             with suppress(KeyboardInterrupt):
-                release.wait()
+                process.release.wait()
 
-    async with running(lambda interpreter: ThreadHost(interpreter, overdue=release.set), stuck=stuck) as kc:
+    async with running(lambda interpreter: ThreadHost(interpreter, process=process), stuck=stuck) as kc:
         execution = kc.execute("stuck")
         await said(execution)
         await kc.shutdown()
         await kc.wait_ended()
-    assert release.is_set()
+    assert process.release.is_set()
 
 
 @parametrize_hosts
@@ -215,3 +234,43 @@ async def test_each_shell_has_its_own_thread() -> None:
         ]
         names = [(await execution).reply["result"] for execution in executions]
         assert names == ["kernel", f"laneway subshell {subshell}", "laneway control", "kernel"]
+
+
+async def test_what_is_posted_is_called_on_the_stack_that_is_held() -> None:
+    called: list[int] = []
+    holds: list[Hold] = []
+
+    def held(context: Context, request: Message) -> int:
+        holds.append(context.hold())
+        say(context, request)
+        holds[-1].stay()
+        return threading.get_ident()
+
+    async with running(ThreadHost, held=held) as kc:
+        execution = kc.execute("held")
+        await said(execution)
+        (hold,) = holds
+        hold.post(lambda: called.append(threading.get_ident()))
+        hold.release()
+        hold.release()
+        assert (await execution).reply["result"] == called[0]
+
+
+@pytest.mark.parametrize("end", ["interrupt", "shutdown"])
+async def test_what_is_held_ends_with_an_interrupt_and_with_the_kernel(end: str) -> None:
+    def held(context: Context, request: Message) -> None:
+        say(context, request)
+        try:
+            context.hold().stay()
+        finally:
+            if end == "shutdown":
+                context.hold().stay()  # not any more
+
+    async with running(ThreadHost, held=held) as kc:
+        subshell = await kc.create_subshell()
+        executions = [kc.execute("held"), kc.execute("held", subshell=subshell)]
+        for execution in executions:
+            await said(execution)
+        await (kc.interrupt() if end == "interrupt" else kc.shutdown())
+        for execution in executions:
+            assert (await execution).reply["ename"] == "KeyboardInterrupt"

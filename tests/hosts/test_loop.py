@@ -19,8 +19,9 @@ from laneway.client.client import Client
 from laneway.client.execution import State
 from laneway.hosts.loop import LoopHost
 from laneway.protocol.message import Message
-from laneway.protocol.ports import Context
+from laneway.protocol.ports import Context, Waiting
 from laneway.transports.memory import memory_pair
+from tests.conformance.checks import PATIENCE
 from tests.thread import in_thread
 
 from .interpreter import Cell, ScriptedInterpreter, said, say
@@ -34,14 +35,14 @@ class CellPlatform:
     """
 
     def __init__(self) -> None:
-        self.host: LoopHost | None = None
+        self.host: Waiting | None = None
         self.over = threading.Event()  # ends the cells that compute
         self.renewed = 0
         self.serving = False
         self._arrived: deque[Callable[[], None]] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    def start(self, host: LoopHost) -> None:
+    def start(self, host: Waiting) -> None:
         """See `Platform`."""
         self.host = host
         self._loop = asyncio.get_running_loop()
@@ -52,6 +53,11 @@ class CellPlatform:
         self._arrived.append(receive)
         if self._loop:
             self._loop.call_soon_threadsafe(self.poll)
+
+    def await_messages(self, count: int) -> None:
+        """Wait, without a safepoint, until so many have arrived."""
+        while len(self._arrived) < count:
+            time.sleep(0.001)
 
     def stop(self) -> None:
         """See `Platform`."""
@@ -76,7 +82,9 @@ class CellPlatform:
     def expect(self, delay: float | None) -> None:
         """See `Platform`. Cells come to a safepoint often enough."""
 
-    def block(self, future: asyncio.Future[Any]) -> None:
+    no_hold = None
+
+    def block(self, future: asyncio.Future[Any], *, still: bool = False) -> None:
         """See `Platform`."""
         while not future.done():
             self.safepoint()
@@ -232,3 +240,38 @@ async def test_a_safepoint_inside_the_guard_is_put_off() -> None:
     async with running(platform, cell=cell) as kc:
         result = await kc.execute("cell")
         assert result.status == "ok", result.reply
+
+
+async def test_code_that_is_held_answers_debug_requests_and_is_interrupted_there() -> None:
+    platform = CellPlatform()
+
+    def held(context: Context, request: Message) -> None:
+        say(context, request)
+        context.hold().stay()
+
+    async with running(platform, held=held) as kc:
+        execution = kc.execute("held")
+        await said(execution)
+        for _ in range(3):
+            assert (await kc.debug({"command": "debugInfo"}))["status"] == "ok"
+            assert (await kc.complete("x"))["status"] == "ok"
+        await kc.interrupt()
+        assert (await execution).reply["ename"] == "KeyboardInterrupt"
+
+
+async def test_an_interrupt_that_comes_when_the_wait_is_just_over() -> None:
+    platform = CellPlatform()
+
+    def held(context: Context, request: Message) -> None:
+        say(context, request)
+        platform.await_messages(2)
+        context.hold().stay()
+
+    async with running(platform, held=held) as kc, asyncio.timeout(PATIENCE):
+        execution = kc.execute("held")
+        await said(execution)
+        asked = asyncio.create_task(kc.debug({"command": "debugInfo"}))  # has the code go on, to answer
+        await asyncio.sleep(0)
+        await kc.interrupt()
+        assert (await asked)["status"] == "ok"
+        assert (await execution).reply["ename"] == "KeyboardInterrupt"

@@ -6,8 +6,11 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from laneway.protocol.backends import Backend
 from laneway.protocol.errors import StdinNotAvailableError
+from laneway.protocol.jobs import JobInfo
 from laneway.protocol.message import Channel, Content, Message
+from laneway.protocol.ports import Hold, Waiter
 
 
 def request(msg_type: str, content: Content, msg_id: str = "1", **metadata: Any) -> Message:
@@ -25,6 +28,7 @@ class RecordingContext:
         self.asked: list[tuple[str | None, str, bool]] = []
         self.timers: list[Callable[[], object]] = []
         self.stopped = False
+        self.backend = Backend.ASYNCIO
         self._answers = list(answers)
 
     def publish(
@@ -46,9 +50,39 @@ class RecordingContext:
         self.asked.append((parent and parent.msg_id, prompt, password))
         return self._answers.pop(0)
 
+    def call(self, parent: Message | None, function: Callable[[], Any], *, awaits: bool) -> Any:
+        """See `Context`."""
+        return function()
+
+    def jobs(self) -> Sequence[JobInfo]:
+        """See `Context`."""
+        return ()
+
+    def job(self, job_id: str) -> JobInfo | None:
+        """See `Context`."""
+
+    def cancel_job(self, job_id: str) -> bool:
+        """See `Context`."""
+        return False
+
+    def spare_job(self, job_id: str) -> None:
+        """See `Context`."""
+
+    def when_job_ended(self, job_id: str, call: Callable[[], object]) -> None:
+        """See `Context`."""
+
     def call_later(self, delay: float, call: Callable[[], object]) -> None:
         """See `Context`."""
         self.timers.append(call)
+
+    def enable_gui(self, make: Callable[[], Waiter] | None) -> None:
+        """See `Context`."""
+
+    no_hold = "Nobody holds code here."
+
+    def hold(self) -> Hold:
+        """See `Context`."""
+        raise NotImplementedError
 
     def stop(self) -> None:
         """See `Context`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Generator
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from IPython.core.completer import rectify_completions
 
 from laneway.interpreter.completion import completions
-from laneway.interpreter.ipython import IPythonInterpreter
+from laneway.interpreter.ipython import IPythonInterpreter, Session, Settings
 from laneway.interpreter.shell import ZMQInteractiveShell
 
 from .context import RecordingContext
@@ -30,6 +31,13 @@ thing.own = [thing]
 
 FROM_OBJECTS = [
     "os.pa",
+    "import math; math.co",
+    "import math\nprint(math.pi, [math.co",
+    "import os.path as p\np.jo",
+    "import collections.abc\ncollections.abc.Mut",
+    "from collections import abc as a\na.Mut",
+    "from collections import OrderedDict\nOrderedDict.mo",
+    "import importlib\nimportlib.res",
     "import os\nos.path.jo",
     "thing.",
     "thing.sha",
@@ -42,7 +50,12 @@ FROM_OBJECTS = [
     "x = [thin",
 ]
 JEDIS = [
-    "import os.path as p\np.jo",
+    "import this_is_nowhere\nthis_is_nowhere.",
+    "import xmlrpc.client as c\nc.Serv",
+    "from math import *\nfrex",
+    "import math as os\nos.co",
+    "if thing:\n    import math as m\nelse:\n    import cmath as m\nm.co",
+    "print(math := 'text', math.up",
     "thing = 'text'\nthing.up",
     "def f(argument):\n    arg",
     "for os in []: os.pa",
@@ -51,16 +64,17 @@ JEDIS = [
     "thing.computed.",
     "_",
     "import o",
+    "import math; from math import co",
 ]
 
 
 @pytest.fixture(scope="module")
 def shell() -> Generator[ZMQInteractiveShell]:
-    interpreter = IPythonInterpreter()
+    session = Session(Settings())
+    interpreter = IPythonInterpreter(session=session)
     interpreter.start(RecordingContext())
-    shell = ZMQInteractiveShell.instance()
-    exec(NAMESPACE, shell.user_ns)
-    yield shell
+    exec(NAMESPACE, session.shell.user_ns)
+    yield session.shell
     interpreter.stop()
 
 
@@ -90,6 +104,13 @@ def test_jedi_is_not_asked_where_objects_tell_all(
     assert shell.Completer.use_jedi
 
 
+def test_nothing_is_imported(shell: ZMQInteractiveShell) -> None:
+    assert "xmlrpc.client" not in sys.modules
+    found = completions(shell, shell.Completer, "import xmlrpc.client as c\nc.Serv", 30)
+    assert "ServerProxy" in {completion.text for completion in found}
+    assert "xmlrpc.client" not in sys.modules
+
+
 @pytest.mark.parametrize(
     ("code", "text", "kind"),
     [
@@ -101,6 +122,8 @@ def test_jedi_is_not_asked_where_objects_tell_all(
         ("whi", "while", "keyword"),
         ("value = 1\nval", "value", "statement"),
         ("from os import pat", "path", "module"),
+        ("import math\nmath.co", "cos", "function"),
+        ("import importlib\nimportlib.res", "resources", "module"),
     ],
 )
 def test_kinds(shell: ZMQInteractiveShell, code: str, text: str, kind: str) -> None:

@@ -11,7 +11,10 @@ from typing import Any
 
 import pytest
 
-from laneway_lite.addon import BUNDLE, PLUGIN
+from laneway_lite.addon import PLUGIN
+from laneway_lite.folder import BUNDLE
+
+LABEXTENSION = BUNDLE.with_name("labextension")
 
 
 @pytest.fixture(scope="session")
@@ -46,17 +49,31 @@ class Site:
     """A folder of sources for `jupyter lite`, and what is built from it in `_output`."""
 
     folder: Path
+    app: str = ""
+    """The application that it has, with the kernel's labextension; without one it cannot be opened."""
 
     @property
     def output(self) -> Path:
         return self.folder / "_output"
 
     @property
-    def pyodide(self) -> Path:
-        return self.output / "static" / "laneway" / "pyodide"
+    def kernel(self) -> Path:
+        """The kernel folder."""
+        return self.output / "static" / "laneway"
+
+    def manifest(self) -> dict[str, Any]:
+        return json.loads((self.kernel / "laneway.json").read_text())
+
+    @property
+    def core(self) -> Path:
+        return self.kernel / self.manifest()["core"]
 
     def packages(self) -> dict[str, Any]:
-        return json.loads((self.pyodide / "pyodide-lock.json").read_text())["packages"]
+        return json.loads((self.kernel / self.manifest()["lock"]).read_text())["packages"]
+
+    def wheel(self, name: str) -> Path:
+        """The file of a package."""
+        return (self.kernel / "lock" / self.packages()[name]["file_name"]).resolve()
 
     def config(self) -> dict[str, Any]:
         return json.loads((self.output / "jupyter-lite.json").read_text())["jupyter-config-data"]
@@ -67,7 +84,12 @@ class Site:
     def run(self, command: str, **options: Any) -> subprocess.CompletedProcess[str]:
         """`jupyter lite COMMAND`, with options of the addon."""
         config: dict[str, Any] = {
-            "LiteBuildConfig": {"apps": ["repl"], "ignore_sys_prefix": ["federated_extensions"]},
+            "LiteBuildConfig": {
+                "apps": [self.app or "repl"],
+                # ours as it was built last: the environment has none, or one of the day on which it was made
+                "federated_extensions": [str(LABEXTENSION)] if self.app else [],
+                "ignore_sys_prefix": ["federated_extensions"],
+            },
             "LanewayAddon": options,
         }
         (self.folder / "jupyter_lite_config.json").write_text(json.dumps(config))
@@ -77,7 +99,7 @@ class Site:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=120,
+            timeout=600,  # seconds: on a busy machine it takes its time
             check=False,
         )
 

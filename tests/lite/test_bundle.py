@@ -47,7 +47,8 @@ console.log(JSON.stringify({ ...JSON.parse(answer), failures }));
 def test_lock_lists_exactly_what_is_there(bundle: Path) -> None:
     packages = json.loads((bundle / "pyodide-lock.json").read_text())["packages"]
     files = {package["file_name"] for package in packages.values()}
-    assert {path.name for path in bundle.iterdir()} == files | {*CORE, "pyodide-lock.json"}
+    scripts = {"worker.js", "lite-worker.js"}
+    assert {path.name for path in bundle.iterdir()} == files | {*CORE, "pyodide-lock.json", "quick"} | scripts
     for package in packages.values():
         assert package["sha256"] == digest(bundle / package["file_name"])
         assert set(package["depends"]) <= packages.keys()
@@ -82,5 +83,5 @@ def test_sources_stay_beside_the_bytecode(bundle: Path) -> None:
 def test_folder_without_pyodide_gets_a_sentence(tmp_path: Path) -> None:
     laneway = make_wheel(tmp_path, "laneway")
     with pytest.raises(BuildError, match=r"holds no Pyodide .*: run `npm ci` first"):
-        make_bundle(tmp_path, laneway, tmp_path / "target", tmp_path / "cache")
+        make_bundle(tmp_path, laneway, {}, tmp_path / "target", tmp_path / "cache")
     assert not (tmp_path / "target").exists()

@@ -75,3 +75,30 @@ def test_left_out_with_all_that_needs_it(tmp_path: Path) -> None:
     packages = add_wheels(lock(native="0.9"), wheels, required=False)["packages"]
     assert packages.keys() == {"native", "alone"}
     assert packages["native"]["version"] == "0.9"
+
+
+def test_the_distribution_s_own_go_before_the_kernel_s(tmp_path: Path) -> None:
+    kernel = make_wheel(tmp_path, "laneway", "2.0", requires=("old>=2", "enough>=1", "openssl"))
+    wheels = [
+        read_wheel(make_wheel(tmp_path, name, "3.0")) for name in ("old", "enough", "micropip", "absent")
+    ]
+    there = lock(laneway="1.0", old="1.0", enough="1.0", micropip="0.9.0", openssl="1.1.1w")
+    packages = add_wheels(there, [read_wheel(kernel), *wheels], required=False)["packages"]
+    assert {name: package["version"] for name, package in packages.items()} == {
+        "laneway": "2.0",
+        "old": "3.0",
+        "enough": "1.0",
+        "micropip": "0.9.0",
+        "absent": "3.0",
+        "openssl": "1.1.1w",
+    }
+
+
+def test_standard_modules_stay_among_what_is_needed(tmp_path: Path) -> None:
+    there = lock(laneway="1.0", sqlite3="1.0.0", other="1.0")
+    there["packages"]["laneway"]["depends"] = ["sqlite3", "other"]
+    there["packages"]["sqlite3"]["package_type"] = "cpython_module"
+    packages = add_wheels(there, [read_wheel(make_wheel(tmp_path, "laneway", "2.0"))], required=False)[
+        "packages"
+    ]
+    assert packages["laneway"]["depends"] == ["sqlite3"]

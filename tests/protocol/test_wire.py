@@ -110,7 +110,14 @@ BAD_HEADERS: list[Any] = [
     {"msg_id": 1, "msg_type": "t"},
     {"msg_id": "1", "msg_type": None},
     {"msg_id": "1", "msg_type": "t", "subshell_id": 5},
+    {"msg_id": "1", "msg_type": "t", "x": json.loads("[" * 20 + "]" * 20)},
+    {"msg_id": "1", "msg_type": "t", "x": json.loads('{"x":' * 500 + "1" + "}" * 500)},
 ]
+
+
+def test_a_header_may_be_nested_a_little() -> None:
+    header = {"msg_id": "1", "msg_type": "t", "x": json.loads("[" * 19 + "]" * 19)}
+    assert decode_envelope(JSON, dumps({"channel": "shell", "header": header})).header == header
 
 
 @pytest.mark.parametrize("header", BAD_HEADERS)

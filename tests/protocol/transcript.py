@@ -5,7 +5,18 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
-from laneway.protocol.effects import Answer, Cancel, CloseSubshell, Effect, OpenSubshell, Send, Start, Stop
+from laneway.protocol.effects import (
+    Answer,
+    CancelTask,
+    CloseSubshell,
+    Effect,
+    Ended,
+    Interrupt,
+    OpenSubshell,
+    Send,
+    Start,
+    Stop,
+)
 from laneway.protocol.kernel import KernelProtocol
 from laneway.protocol.lanes import Job
 from laneway.protocol.message import Channel, Message, Stamp
@@ -31,6 +42,7 @@ class Transcript:
         parent: str | None = None,
         subshell: str | None = None,
         session: str = "client",
+        now: float = 0,
     ) -> list[str]:
         """Feed a message, and say what comes of it."""
         header: dict[str, Any] = {"msg_id": msg_id, "msg_type": msg_type, "session": session}
@@ -39,7 +51,7 @@ class Transcript:
         parent_header = {"msg_id": parent} if parent else {}
         if content is None:
             content = {"code": ""} if msg_type == "execute_request" else {}
-        self.core.receive(Message(channel, header, parent_header, metadata or {}, content, route=msg_id))
+        self.core.receive(Message(channel, header, parent_header, metadata or {}, content, route=msg_id), now)
         return self.effects()
 
     def execute(self, msg_id: str, code: str = "", **options: Any) -> list[str]:
@@ -48,9 +60,15 @@ class Transcript:
         content = {"code": code, **{name: options.pop(name) for name in fields if name in options}}
         return self.receive("execute_request", msg_id, content, **options)
 
-    def finish(self, msg_id: str, status: str | None = "ok") -> list[str]:
+    def finish(self, msg_id: str, status: str | None = "ok", now: float = 0) -> list[str]:
         """The job of `msg_id` has ended."""
-        self.core.finished(self.jobs.pop(msg_id), {"status": status} if status else None)
+        job = self.jobs.pop(msg_id)
+        self.core.finished(job, self.core.reply(job, {"status": status} if status else None), now=now)
+        return self.effects()
+
+    def tick(self, now: float) -> list[str]:
+        """It is `now`."""
+        self.core.tick(now)
         return self.effects()
 
     def effects(self) -> list[str]:
@@ -70,8 +88,13 @@ class Transcript:
             case Start(job):
                 self.jobs[job.id] = job
                 return f"start {job.id}"
-            case Cancel(job):
-                return f"cancel {job.id}"
+            case Interrupt(job, aimed, error):
+                how = " alone" * aimed + f" {error.__name__}" * (error is not KeyboardInterrupt)
+                return f"interrupt {job.id if job else 'what is left'}{how}"
+            case CancelTask(job_id):
+                return f"cancel {job_id}"
+            case Ended(calls):
+                return f"ended for {len(calls)}"
             case Answer(ask_id, value):
                 return f"answer {ask_id} {value}"
             case OpenSubshell(subshell_id):

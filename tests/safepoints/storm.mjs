@@ -2,7 +2,7 @@
  * Storms of requests on a kernel in a worker, from the page that owns it: what is answered, how soon, and whether what
  * the cells compute meanwhile is right. Driven by test_safepoints.py.
  */
-import { createWorker, WorkerTransport } from "/lib/browser/index.js";
+import { WorkerTransport } from "/lib/browser/index.js";
 
 /** A kernel, and a client that counts: each request has one reply, and an answer that is to be the same at any time. */
 export class Kernel {
@@ -14,13 +14,11 @@ export class Kernel {
   #listeners = new Map();
   #count = 0;
 
-  constructor(indexURL, packages) {
-    this.options = [indexURL, packages];
-    this.transport = new WorkerTransport(
-      createWorker(),
-      { indexURL, packages },
-      { onMessage: (message) => this.#receive(message) },
-    );
+  constructor(kernelURL) {
+    this.kernelURL = kernelURL;
+    this.transport = new WorkerTransport({ kernelURL }).claim({
+      onMessage: (message) => this.#receive(message),
+    });
   }
 
   /** Send a message that has no reply; what it brings about on iopub goes to `onOutput`. */
@@ -117,6 +115,7 @@ const QUESTIONS = [
   ["comm_info_request", {}],
   ["kernel_info_request", {}],
   ["kernel_info_request", {}, "control"],
+  ["complete_request", { code: "import math; math.co", cursor_pos: 20 }],
 ];
 
 const PREPARE = `
@@ -469,7 +468,7 @@ bench()`;
 
 /** How many times as long loops take where a safepoint is possible, when none happens: of nothing, of calls, of texts. */
 export async function cost(kernel, count) {
-  const without = new Kernel(...kernel.options);
+  const without = new Kernel(kernel.kernelURL);
   await prepare(without);
   await without.execute("import pyodide_js; pyodide_js.setInterruptBuffer(None)").done;
   const bench = async (in_kernel) => {

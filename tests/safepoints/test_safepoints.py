@@ -17,16 +17,15 @@ from typing import Any
 import pytest
 from playwright.async_api import Page
 
-from tests.conformance.node import PACKAGES
 from tests.page import chromium_page, serving_kernel
 
 pytestmark = pytest.mark.anyio
 
 SIZE = int(os.environ.get("LANEWAY_STORM", "1"))
 
-_START = """async ([indexURL, packages]) => {
+_START = """async (kernelURL) => {
   window.storm = await import("/storm.mjs");
-  window.kernel = new window.storm.Kernel(indexURL, packages);
+  window.kernel = new window.storm.Kernel(kernelURL);
   await window.storm.prepare(window.kernel);
 }"""
 
@@ -38,7 +37,7 @@ async def page() -> AsyncGenerator[Page, None]:
     with serving_kernel("<!doctype html><title>storm</title>", files=[storms]) as address:
         async with chromium_page() as page:
             await page.goto(address)
-            await page.evaluate(_START, [f"{address}pyodide/", PACKAGES])
+            await page.evaluate(_START, f"{address}kernel/")
             yield page
 
 
@@ -104,6 +103,7 @@ async def test_comms_go_on_while_a_cell_sleeps(page: Page) -> None:
     assert await storm(page, "comms(kernel)") == [[0, [1000]], [1, []], [2, [1000]], [3, []]]
 
 
+@pytest.mark.skipif(SIZE == 1, reason="it measures, for which a machine must be quiet: LANEWAY_STORM=20")
 async def test_the_loop_is_hardly_slower(page: Page) -> None:
     """Against the same worker without safepoints."""
     measured = await storm(page, f"cost(kernel, {25 + SIZE})")

@@ -11,7 +11,7 @@ import pytest
 from laneway.protocol.message import Channel, Message
 from laneway.transports.callback import CallbackTransport
 
-from .keeping import Keeping
+from .keeping import Keeping, send
 
 ENVELOPE: dict[str, Any] = {
     "channel": "shell",
@@ -36,7 +36,7 @@ def test_there_and_back() -> None:
         (Channel.SHELL, {"a": "é"})
     ] * 3
     assert [bytes(buffer) for buffer in receiver.messages[0].buffers] == [b"1", b"2"]
-    transport.send(receiver.messages[0])
+    send(transport, receiver.messages[0])
     ((message, buffers),) = sent
     assert json.loads(message)["content"] == {"a": "é"}
     assert [bytes(buffer) for buffer in buffers] == [b"1", b"2"]
@@ -66,6 +66,14 @@ def test_what_is_malformed_is_counted_and_said(message: Any, monkeypatch: pytest
     assert len(receiver.messages) == 1
 
 
+def test_a_failure_behind_it_is_reported_not_raised() -> None:
+    transport, receiver = CallbackTransport(lambda _message, _buffers: None), Keeping()
+    receiver.error = ZeroDivisionError()
+    transport.start(receiver)
+    transport.receive(json.dumps(ENVELOPE))
+    assert receiver.failures == [receiver.error]
+
+
 def test_after_close_nothing_goes_either_way() -> None:
     sent: list[bytes] = []
     transport = CallbackTransport(lambda message, _buffers: sent.append(message))
@@ -74,5 +82,5 @@ def test_after_close_nothing_goes_either_way() -> None:
     transport.close()
     transport.close()
     transport.receive(json.dumps(ENVELOPE))
-    transport.send(Message(Channel.IOPUB, {"msg_id": "1", "msg_type": "t"}))
+    send(transport, Message(Channel.IOPUB, {"msg_id": "1", "msg_type": "t"}))
     assert (receiver.messages, sent) == ([], [])

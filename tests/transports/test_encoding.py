@@ -23,13 +23,13 @@ from laneway.transports import encoding
 
 def _codec(make: Any) -> Json:
     dumps, loads = make()
-    return Json(encoding._or_stdlib(dumps, encoding._dumps), encoding._or_stdlib(loads, encoding._loads))
+    return Json(encoding._or_careful(dumps, encoding._dumps), encoding._or_careful(loads, json.loads))
 
 
 CODECS = {
     "orjson": _codec(encoding._orjson),
-    "msgspec": _codec(encoding._msgspec),
-    "stdlib": Json(encoding._dumps, encoding._loads),
+    "standard": _codec(encoding._standard),
+    "careful": Json(encoding._dumps, json.loads),
 }
 
 

@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from laneway.protocol.errors import ClosedError, KernelError
 from laneway.protocol.message import Channel, Message
 from laneway.transports.memory import LocalClientTransport, MemoryTransport, memory_pair
 
-from .keeping import Keeping
+from .keeping import Keeping, send
 
 pytestmark = pytest.mark.anyio
 
@@ -64,7 +65,7 @@ async def test_messages_cross_both_ways_in_order() -> None:
         assert ends.receiver.topics == [""]
         for number in range(100):
             ends.client.send(message(str(number)))
-            ends.kernel.send(message(str(number)))
+            send(ends.kernel, message(str(number)))
         await ends.settled()
         expected = [str(number) for number in range(100)]
         assert [m.msg_id for m in ends.receiver.messages] == expected
@@ -74,10 +75,10 @@ async def test_messages_cross_both_ways_in_order() -> None:
 @pytest.mark.parametrize("end", ["client", "kernel"])
 async def test_nothing_is_shared(end: str) -> None:
     async with joined() as ends:
-        sender = ends.client if end == "client" else ends.kernel
+        post = ends.client.send if end == "client" else partial(send, ends.kernel)
         content: dict[str, Any] = {"list": [1]}
         buffer = bytearray(b"12")
-        sender.send(message("1", content, (buffer, memoryview(b"3"))))
+        post(message("1", content, (buffer, memoryview(b"3"))))
         content["list"].append(2)
         buffer[:] = b"xx"
         await ends.settled()
@@ -89,10 +90,10 @@ async def test_nothing_is_shared(end: str) -> None:
 @pytest.mark.parametrize("end", ["client", "kernel"])
 async def test_what_has_no_json_form_is_the_sender_s_error(end: str) -> None:
     async with joined() as ends:
-        sender = ends.client if end == "client" else ends.kernel
+        post = ends.client.send if end == "client" else partial(send, ends.kernel)
         with pytest.raises(TypeError, match="no JSON form"):
-            sender.send(message("1", {"a": object()}))
-        sender.send(message("2"))
+            post(message("1", {"a": object()}))
+        post(message("2"))
         await ends.settled()
         assert [m.msg_id for m in ends.receiver.messages + ends.delivered] == ["2"]
 
@@ -103,7 +104,7 @@ async def test_the_kernel_may_send_from_any_thread() -> None:
         ends.client._deliver = lambda _message: threads.append(  # pyright: ignore[reportPrivateUsage]
             threading.current_thread()
         )
-        on_thread(lambda: ends.kernel.send(message("1")))
+        on_thread(lambda: send(ends.kernel, message("1")))
         await ends.settled()
         assert threads == [threading.current_thread()]
 
@@ -121,19 +122,19 @@ async def test_what_comes_before_the_kernel_has_started_waits_for_it() -> None:
 async def test_what_the_kernel_sends_before_the_client_has_started_is_nobody_s() -> None:
     ends = Joined()
     ends.kernel.start(ends.receiver)
-    ends.kernel.send(message("1"))
+    send(ends.kernel, message("1"))
     await ends.client.start(ends.delivered.append, ends.lost.append)
-    ends.kernel.send(message("2"))
+    send(ends.kernel, message("2"))
     await ends.settled()
     assert [m.msg_id for m in ends.delivered] == ["2"]
 
 
 async def test_the_client_hears_once_that_the_kernel_has_ended() -> None:
     async with joined() as ends:
-        ends.kernel.send(message("last"))
+        send(ends.kernel, message("last"))
         on_thread(ends.kernel.close)
         ends.kernel.close()
-        ends.kernel.send(message("too late"))
+        send(ends.kernel, message("too late"))
         await ends.settled()
         assert [m.msg_id for m in ends.delivered] == ["last"]
         assert [str(error) for error in ends.lost] == ["The kernel has ended."]
@@ -143,9 +144,9 @@ async def test_the_client_hears_once_that_the_kernel_has_ended() -> None:
 
 async def test_a_client_that_has_closed_hears_nothing() -> None:
     async with joined() as ends:
-        ends.kernel.send(message("on its way"))
+        send(ends.kernel, message("on its way"))
         await ends.client.close()
-        ends.kernel.send(message("late"))
+        send(ends.kernel, message("late"))
         ends.kernel.close()
         await ends.settled()
         assert (ends.delivered, ends.lost) == ([], [])
@@ -156,7 +157,7 @@ async def test_a_client_that_has_closed_hears_nothing() -> None:
 def test_a_kernel_outlives_its_client_s_loop() -> None:
     ends = Joined()
     asyncio.run(ends.start())
-    ends.kernel.send(message("1"))
+    send(ends.kernel, message("1"))
     ends.kernel.close()
     assert ends.delivered == []
 
@@ -170,3 +171,11 @@ async def test_settled_is_at_once() -> None:
     calls: list[str] = []
     MemoryTransport(LocalClientTransport()).settle(lambda: calls.append("called"))
     assert calls == ["called"]
+
+
+async def test_a_failure_of_the_kernel_is_reported_not_raised() -> None:
+    joined = Joined()
+    joined.receiver.error = ZeroDivisionError()
+    await joined.start()
+    joined.client.send(message("1"))
+    assert joined.receiver.failures == [joined.receiver.error]

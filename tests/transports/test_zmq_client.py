@@ -13,11 +13,13 @@ from jupyter_client.session import Session
 
 from laneway.protocol.errors import ClosedError, SettingsError
 from laneway.protocol.message import Channel, Message
+from laneway.transports import zmq_socket
 from laneway.transports.connection import Connection
 from laneway.transports.zmq_client import ZmqClientTransport
 from laneway.transports.zmq_kernel import ZmqKernelTransport
 
-from .zmq_peers import TIMEOUT, Inbox, kernel, output, reply, threads_and_files
+from .keeping import send
+from .zmq_peers import ENDING, TIMEOUT, Inbox, kernel, nothing_left, output, reply
 
 pytestmark = pytest.mark.anyio
 
@@ -63,10 +65,10 @@ def welcoming(transport: ZmqKernelTransport, inbox: Inbox) -> None:
         message = output(0)
         message.header["msg_type"] = "iopub_welcome"
         message.content = {"subscription": topic}
-        transport.send(message)
+        send(transport, message)
 
     inbox.subscribed = welcome  # pyright: ignore[reportAttributeAccessIssue]
-    inbox.answer = lambda request: transport.send(reply(request, request.content, request.buffers))
+    inbox.answer = lambda request: send(transport, reply(request, request.content, request.buffers))
 
 
 @contextmanager
@@ -107,7 +109,7 @@ async def test_output_sent_after_the_start_is_seen() -> None:
     for _ in range(10):
         with welcoming_kernel() as (transport, _inbox):
             async with connected(transport.connection) as client:
-                transport.send(output(7))
+                send(transport, output(7))
                 assert (await client.next(Channel.IOPUB)).msg_id == "7"
 
 
@@ -239,30 +241,57 @@ async def test_heartbeats_are_heard() -> None:
 
 async def test_close_leaves_nothing() -> None:
     await asyncio.to_thread(str)  # the loop's own thread
-    before = threads_and_files()
-    with welcoming_kernel() as (transport, _inbox):
+    with nothing_left(ENDING), welcoming_kernel() as (transport, _inbox):
         async with connected(transport.connection) as client:
             client.send(request(1))
             await client.close()
             await client.close()
             with pytest.raises(ClosedError):
                 client.send(request(2))
-    assert threads_and_files() == before
 
 
 async def test_close_while_it_waits_for_a_kernel() -> None:
     with welcoming_kernel() as (transport, _inbox):
         connection = transport.connection
     await asyncio.to_thread(str)
-    before = threads_and_files()
-    client = Client(connection)
-    starting = asyncio.ensure_future(client.begin())
-    await asyncio.sleep(0)
-    starting.cancel()
-    with suppress(asyncio.CancelledError):
-        await starting
+    with nothing_left(ENDING):
+        client = Client(connection)
+        starting = asyncio.ensure_future(client.begin())
+        await asyncio.sleep(0)
+        starting.cancel()
+        with suppress(asyncio.CancelledError):
+            await starting
+        await asyncio.wait_for(client.close(), TIMEOUT)
+
+
+async def test_close_does_not_wait_for_a_kernel_to_take_the_subscription_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(zmq_socket, "LINGER", 10 * TIMEOUT * 1000)
+    with welcoming_kernel() as (transport, _inbox):
+        client = Client(transport.connection)
+        await client.begin()
+        opened = client._open  # pyright: ignore[reportPrivateUsage]
+        assert opened is not None
+        with opened.channels[Channel.IOPUB].get_monitor_socket(zmq.EVENT_DISCONNECTED) as lost:
+            transport.close()
+            assert await asyncio.to_thread(lost.poll, TIMEOUT * 1000)
     await asyncio.wait_for(client.close(), TIMEOUT)
-    assert threads_and_files() == before
+
+
+async def test_a_close_that_is_cancelled_leaves_no_context() -> None:
+    with welcoming_kernel() as (transport, _inbox):
+        async with connected(transport.connection) as client:
+            opened = client._open  # pyright: ignore[reportPrivateUsage]
+            assert opened is not None
+            closing = asyncio.ensure_future(client.close())
+            await asyncio.sleep(0)
+            closing.cancel()
+            with suppress(asyncio.CancelledError):
+                await closing
+            async with asyncio.timeout(TIMEOUT):
+                while not opened.context.closed:  # noqa: ASYNC110, a thread closes it
+                    await asyncio.sleep(0.01)
 
 
 async def test_an_address_that_is_none_is_a_settings_error() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
+import random
 import stat
 import threading
 from collections.abc import Generator
@@ -15,10 +17,15 @@ from jupyter_client.blocking.client import BlockingKernelClient
 
 from laneway.protocol.errors import SettingsError
 from laneway.protocol.message import Channel, Message
+from laneway.protocol.wire import ZmqCodec
+from laneway.transports import zmq_kernel
 from laneway.transports.connection import Connection
 from laneway.transports.zmq_kernel import ZmqKernelTransport
+from laneway.transports.zmq_publisher import Publisher
 
-from .zmq_peers import TIMEOUT, Inbox, RawClient, kernel, output, reply, threads_and_files
+from ..soak import rounds
+from .keeping import send
+from .zmq_peers import TIMEOUT, Inbox, RawClient, kernel, nothing_left, output, reply
 
 Served = tuple[ZmqKernelTransport, Inbox, RawClient]
 
@@ -37,7 +44,7 @@ def test_a_message_and_its_reply_cross(served: Served, channel: Channel) -> None
     request = inbox.next()
     assert (request.channel, request.msg_id, request.msg_type) == (channel, msg_id, "test_request")
     assert request.content == {"text": "grün 🐍 \u2028"}
-    transport.send(reply(request, {"status": "ok"}))
+    send(transport, reply(request, {"status": "ok"}))
     answer = client.receive(channel)
     assert (answer["parent_header"]["msg_id"], answer["content"]) == (msg_id, {"status": "ok"})
 
@@ -48,7 +55,7 @@ def test_a_question_reaches_the_stdin_socket_of_who_sent_the_cell(served: Served
     request = inbox.next()
     question = reply(request, {"prompt": "?"})
     question.channel = Channel.STDIN
-    transport.send(question)
+    send(transport, question)
     assert client.receive("stdin")["content"] == {"prompt": "?"}
 
 
@@ -60,9 +67,11 @@ def test_buffers_small_large_and_odd(served: Served) -> None:
     assert [bytes(buffer) for buffer in request.buffers] == [b"", b"a", large]
     mutable = bytearray(large)
     strided = memoryview(b"a-b-c-")[::2]
-    transport.send(reply(request, {}, [mutable, strided, memoryview(large), b""]))
+    scalar = memoryview(ctypes.c_uint8(7))  # it has no length
+    send(transport, reply(request, {}, [mutable, strided, memoryview(large), large, scalar, b""]))
     mutable[:] = bytes(len(mutable))
-    assert [bytes(buffer) for buffer in client.receive()["buffers"]] == [large, b"abc", large, b""]
+    answer = client.receive()
+    assert [bytes(each) for each in answer["buffers"]] == [large, b"abc", large, large, b"\7", b""]
 
 
 def test_what_is_no_buffer_is_a_type_error_and_nothing_is_sent(served: Served) -> None:
@@ -70,10 +79,10 @@ def test_what_is_no_buffer_is_a_type_error_and_nothing_is_sent(served: Served) -
     client.send({})
     request = inbox.next()
     with pytest.raises(TypeError):
-        transport.send(reply(request, {}, [b"fine", "not bytes"]))
+        send(transport, reply(request, {}, [b"fine", "not bytes"]))
     with pytest.raises(TypeError):
-        transport.send(reply(request, {"function": print}))
-    transport.send(reply(request, {"status": "ok"}))
+        send(transport, reply(request, {"function": print}))
+    send(transport, reply(request, {"status": "ok"}))
     assert client.receive()["content"] == {"status": "ok"}
 
 
@@ -92,6 +101,12 @@ _BAD: dict[str, Any] = {
     "not UTF-8": (_HEADER, b"{}", b"{}", b'"\xff"'),
     "header without type": (b'{"msg_id": "1"}', b"{}", b"{}", b"{}"),
     "header that is a list": (b"[]", b"{}", b"{}", b"{}"),
+    "header that cannot be sent back": (
+        _HEADER[:-1] + b', "x": ' + b"[" * 500 + b"]" * 500 + b"}",
+        b"{}",
+        b"{}",
+        b"{}",
+    ),
     "nested beyond reason": (_HEADER, b"{}", b"{}", b"[" * 200_000 + b"]" * 200_000),
 }
 
@@ -128,7 +143,7 @@ def test_odd_content_is_for_the_core_to_judge(served: Served, content: bytes) ->
     request = inbox.next()
     assert repr(request.content) == repr(json.loads(content))
     assert transport.dropped == 0
-    transport.send(reply(request, {"again": request.content}))
+    send(transport, reply(request, {"again": request.content}))
     assert client.receive()["parent_header"]["msg_id"] == "1"
 
 
@@ -138,9 +153,9 @@ def test_each_client_gets_its_own_replies_and_all_output(served: Served) -> None
         inbox.subscriptions.get(timeout=TIMEOUT)
         for client in (first, second):
             msg_id = client.send({})
-            transport.send(reply(inbox.next(), {}))
+            send(transport, reply(inbox.next(), {}))
             assert client.receive()["parent_header"]["msg_id"] == msg_id
-        transport.send(output(1))
+        send(transport, output(1))
         assert first.receive("iopub")["content"] == second.receive("iopub")["content"]
         assert not first.sockets["shell"].poll(0)
 
@@ -161,7 +176,7 @@ def test_a_welcome_reaches_a_subscriber_of_its_topic_only() -> None:
             message = output(number)
             message.header["msg_type"] = msg_type
             message.content = {"subscription": subscription}
-            transport.send(message)
+            send(transport, message)
         assert client.receive("iopub")["header"]["msg_id"] == "2"
         assert client.receive("iopub")["header"]["msg_id"] == "3"
 
@@ -181,7 +196,7 @@ def test_subscriptions_from_before_the_start_are_told_at_the_start() -> None:
 def test_20_000_messages_wait_for_a_slow_reader(served: Served) -> None:
     transport, _inbox, client = served
     for number in range(20_000):
-        transport.send(output(number))
+        send(transport, output(number))
     for number in range(20_000):
         assert client.sockets["iopub"].recv_multipart()[-1] == b'{"name":"stdout","text":"%d"}' % number
 
@@ -194,12 +209,12 @@ def test_no_message_is_overlooked_while_other_threads_send(served: Served) -> No
 
     def answer(request: Message) -> None:
         with guard:
-            transport.send(reply(request, {}))
+            send(transport, reply(request, {}))
 
     def publish() -> None:
         while not done.wait(0.0001):
             with guard:
-                transport.send(output(0))
+                send(transport, output(0))
 
     inbox.answer = answer
     publishers = [threading.Thread(target=publish) for _ in range(2)]
@@ -262,6 +277,96 @@ def test_settle_calls_after_what_has_come(served: Served) -> None:
     assert again.wait(TIMEOUT)
 
 
+def test_settle_calls_also_in_a_flood(served: Served) -> None:
+    transport, inbox, client = served
+    settled = threading.Event()
+
+    def answer(_message: object) -> None:
+        if not settled.is_set():  # there is always one more
+            client.send({})
+            shell = transport._sockets[Channel.SHELL]  # pyright: ignore[reportPrivateUsage]
+            assert shell.poll(TIMEOUT * 1000)
+
+    inbox.answer = answer
+    client.send({})
+    inbox.next()
+    transport.settle(settled.set)
+    assert settled.wait(TIMEOUT)
+
+
+def test_random_messages_cost_only_themselves(served: Served) -> None:
+    transport, inbox, client = served
+    chance = random.Random(0)
+    for _ in range(rounds(2000, 100_000)):
+        parts = [chance.randbytes(chance.randrange(40)) for _ in range(chance.randrange(8))]
+        if chance.random() < 0.5:  # signed as it should be, of pieces of JSON
+            pieces = (
+                b'{"msg_id":"',
+                b'"msg_type":"t',
+                b'"',
+                b"}",
+                b",",
+                b"[",
+                b"1e999",
+                b"{",
+                b"null",
+                b"\xff",
+            )
+            json_like = [b"".join(chance.choices(pieces, k=chance.randrange(6))) for _ in range(4)]
+            parts = [*_raw(client, *json_like), *parts]
+        client.sockets[chance.choice(("shell", "control", "stdin"))].send_multipart(parts or [b""])
+    for channel in ("shell", "control", "stdin"):
+        msg_id = client.send({}, channel=channel)
+        while (request := inbox.next()).msg_id != msg_id:
+            pass
+        send(transport, reply(request, {"status": "ok"}))
+        assert client.receive(channel)["parent_header"]["msg_id"] == msg_id
+
+
+@pytest.mark.parametrize(
+    "seam", ["receive", "subscribed", "settle", "receive_frames", "readable", "publisher"]
+)
+def test_what_fails_on_the_sockets_thread_is_reported(seam: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_args: object) -> Any:
+        raise ZeroDivisionError(seam)
+
+    with kernel() as (transport, inbox), RawClient(transport.connection) as client:
+        inbox.subscriptions.get(timeout=TIMEOUT)
+        match seam:
+            case "receive":
+                inbox.answer = fail
+            case "subscribed":
+                monkeypatch.setattr(inbox, "subscribed", fail)
+            case "settle":
+                transport.settle(fail)
+            case "publisher":
+                monkeypatch.setattr(Publisher, "receive", fail)
+            case function:
+                monkeypatch.setattr(zmq_kernel, function, fail)
+        client.send({})
+        client.sockets["iopub"].subscribe(b"more")
+        error = inbox.failures.get(timeout=TIMEOUT)
+        assert (type(error), str(error)) == (ZeroDivisionError, seam)
+        assert inbox.failures.empty()
+
+
+def test_a_message_that_there_is_no_memory_for_costs_itself(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transport, inbox, client = served
+    decode = ZmqCodec.decode
+
+    def first_fails(*args: Any) -> Message:
+        monkeypatch.setattr(ZmqCodec, "decode", decode)
+        raise MemoryError
+
+    monkeypatch.setattr(ZmqCodec, "decode", first_fails)
+    client.send({})
+    msg_id = client.send({})
+    assert inbox.next().msg_id == msg_id
+    assert (transport.dropped, inbox.failures.empty()) == (1, True)
+
+
 def test_heartbeat() -> None:
     transport = ZmqKernelTransport(Connection.new())
     with RawClient(transport.connection) as client:
@@ -272,44 +377,44 @@ def test_heartbeat() -> None:
 def test_close_delivers_what_was_sent_and_leaves_nothing() -> None:
     with RawClient(Connection.new(), b"") as warm:  # libzmq has its first files now
         assert warm
-    before = threads_and_files()
-    settled: list[bool] = []
-    transport, inbox = ZmqKernelTransport(Connection.new()), Inbox()
-    transport.start(inbox)
-    with RawClient(transport.connection) as client:
-        inbox.subscriptions.get(timeout=TIMEOUT)
-        for number in range(1000):
-            transport.send(output(number))
-        transport.close()
-        transport.close()
-        transport.send(output(1000))
-        transport.settle(lambda: settled.append(True))
-        assert settled
-        assert [client.receive("iopub")["header"]["msg_id"] for _ in range(1000)] == [*map(str, range(1000))]
-        assert not client.sockets["iopub"].poll(0)
-    assert threads_and_files() == before
+    with nothing_left():
+        settled: list[bool] = []
+        transport, inbox = ZmqKernelTransport(Connection.new()), Inbox()
+        transport.start(inbox)
+        with RawClient(transport.connection) as client:
+            inbox.subscriptions.get(timeout=TIMEOUT)
+            for number in range(1000):
+                send(transport, output(number))
+            transport.close()
+            transport.close()
+            send(transport, output(1000))
+            transport.settle(lambda: settled.append(True))
+            assert settled
+            assert [client.receive("iopub")["header"]["msg_id"] for _ in range(1000)] == [
+                *map(str, range(1000))
+            ]
+            assert not client.sockets["iopub"].poll(0)
 
 
 def test_close_without_start_and_with_a_client_that_does_not_read() -> None:
-    before = threads_and_files()
-    with kernel() as (transport, inbox), RawClient(transport.connection):
-        inbox.subscriptions.get(timeout=TIMEOUT)
-        for number in range(100):
-            message = output(number)
-            message.buffers = [bytes(2**20)]
-            transport.send(message)
-        transport.close()
-    ZmqKernelTransport(Connection.new()).close()
-    assert threads_and_files() == before
+    assert zmq.Frame(bytes(2**20), copy=False)  # pyzmq has its one thread for such frames now
+    with nothing_left():
+        with kernel() as (transport, inbox), RawClient(transport.connection):
+            inbox.subscriptions.get(timeout=TIMEOUT)
+            for number in range(100):
+                message = output(number)
+                message.buffers = [bytes(2**20)]
+                send(transport, message)
+            transport.close()
+        ZmqKernelTransport(Connection.new()).close()
 
 
 def test_a_taken_port_is_a_settings_error_and_leaves_nothing() -> None:
     first = ZmqKernelTransport(Connection.new())
-    before = threads_and_files()
-    taken = Connection.new()._replace(control_port=first.connection.shell_port)
-    with pytest.raises(SettingsError, match="The control socket cannot use tcp"):
-        ZmqKernelTransport(taken)
-    assert threads_and_files() == before
+    with nothing_left():
+        taken = Connection.new()._replace(control_port=first.connection.shell_port)
+        with pytest.raises(SettingsError, match="The control socket cannot use tcp"):
+            ZmqKernelTransport(taken)
     first.close()
 
 
@@ -324,7 +429,7 @@ def test_ipc(tmp_path: Path) -> None:
         assert len(list(tmp_path.iterdir())) == 5
         with RawClient(transport.connection) as client:
             client.send({})
-            transport.send(reply(inbox.next(), {"status": "ok"}))
+            send(transport, reply(inbox.next(), {"status": "ok"}))
             assert client.receive()["content"] == {"status": "ok"}
     assert not list(tmp_path.iterdir())
 
@@ -340,13 +445,12 @@ def test_encrypted_as_jupyter_client_does(tmp_path: Path) -> None:
             eavesdropper.send({"from": "outside"})
             client = BlockingKernelClient(connection_file=str(file))
             client.load_connection_file()
-            client.start_channels()
+            client.start_channels(hb=False)  # its thread would open a socket in a context that is gone
             try:
                 assert inbox.subscriptions.get(timeout=TIMEOUT) == ""
-                inbox.answer = lambda request: transport.send(reply(request, {"status": "ok"}))
+                inbox.answer = lambda request: send(transport, reply(request, {"status": "ok"}))
                 client.kernel_info()
                 assert client.get_shell_msg(timeout=TIMEOUT)["content"] == {"status": "ok"}
-                client.hb_channel.unpause()
                 assert inbox.next().msg_type == "kernel_info_request"
                 assert inbox.messages.empty()
             finally:

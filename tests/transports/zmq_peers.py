@@ -4,11 +4,17 @@ records.
 
 from __future__ import annotations
 
+import json
 import os
 import queue
+import signal
+import subprocess
+import sys
 import threading
+import time
+from collections import Counter
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,8 +24,12 @@ from jupyter_client.session import Session
 from laneway.protocol.message import Channel, Message
 from laneway.transports.connection import Connection
 from laneway.transports.zmq_kernel import ZmqKernelTransport
+from tests.stopped import stop
 
 TIMEOUT = 20
+
+ENDING = 5
+"""Seconds in which the thread that closes a client has ended, after it has told its event loop."""
 
 
 class Inbox:
@@ -28,6 +38,7 @@ class Inbox:
     def __init__(self) -> None:
         self.messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self.subscriptions: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self.failures: queue.SimpleQueue[BaseException] = queue.SimpleQueue()
         self.answer: Callable[[Message], object] | None = None
 
     def receive(self, message: Message) -> None:
@@ -37,6 +48,9 @@ class Inbox:
 
     def subscribed(self, topic: str) -> None:
         self.subscriptions.put(topic)
+
+    def failed(self, error: BaseException) -> None:
+        self.failures.put(error)
 
     def next(self) -> Message:
         return self.messages.get(timeout=TIMEOUT)
@@ -116,7 +130,72 @@ class RawClient:
         return self.sockets["hb"].recv_multipart()[1]
 
 
-def threads_and_files() -> tuple[int, int]:
-    """How many threads and open files this process has."""
-    files = Path("/proc/self/fd") if Path("/proc").exists() else Path("/dev/fd")
-    return threading.active_count(), len(list(files.iterdir()))
+@contextmanager
+def nothing_left(patience: float = 0) -> Generator[None]:
+    """What is done inside leaves no thread and no open file, after `patience` seconds at the latest; but for
+    an event loop's executor, which starts threads when it pleases. What an earlier test has left may end
+    meanwhile.
+    """
+    threads, files = set(threading.enumerate()), open_files()
+    yield
+
+    def left() -> tuple[list[threading.Thread], list[str]]:
+        new = set(threading.enumerate()) - threads
+        own = [thread for thread in new if not thread.name.startswith("asyncio_")]
+        return own, sorted((open_files() - files).elements())
+
+    end = time.monotonic() + patience
+    while any(left()):
+        assert time.monotonic() < end, left()
+        time.sleep(0.01)
+
+
+def open_files() -> Counter[str]:
+    """Of this process: what each descriptor is open for, how often."""
+    descriptors = Path("/proc/self/fd") if Path("/proc").exists() else Path("/dev/fd")
+    files: Counter[str] = Counter()
+    for descriptor in descriptors.iterdir():
+        with suppress(OSError):  # that of this look is closed now
+            files[str(descriptor.readlink())] += 1
+    return files
+
+
+class Reader:
+    """A process that subscribes to everything and reads; it can be stopped as a whole, and go on."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", _READER, connection.url("iopub")], stdout=subprocess.PIPE, text=True
+        )
+
+    def stop(self) -> None:
+        """Stop it in the middle of whatever it does."""
+        stop(self._process.pid)
+
+    def go_on(self) -> list[tuple[str, str]]:
+        """The type and the text (where there is one) of each message that it has read up to `the end`."""
+        self._process.send_signal(signal.SIGCONT)
+        assert self._process.stdout
+        return [tuple(each) for each in json.loads(self._process.stdout.readline())]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+
+_READER = """
+import json, sys, zmq
+socket = zmq.Context().socket(zmq.SUB)
+socket.subscribe(b"")
+socket.connect(sys.argv[1])
+read = []
+while True:
+    _topic, _delimiter, _signature, header, _parent, _metadata, content, *_buffers = socket.recv_multipart()
+    read.append((json.loads(header)["msg_type"], json.loads(content).get("text", "")[:200]))
+    if read[-1] == ("status", "the end"):
+        print(json.dumps(read), flush=True)
+        read.clear()
+"""

@@ -1,14 +1,15 @@
 /** `launch`: a client of a kernel in a worker of this page. */
 
-import { Client, ClosedError, KernelDiedError, KernelError } from "../common/index.js";
-import type { ClientTransport, Message, StartOptions, TransportEvents } from "../common/index.js";
-import { createWorker } from "./create-worker.js";
-import { WorkerTransport } from "./worker-transport.js";
+import { Client, ClosedError, KernelDiedError, KernelError, sharesMemory } from "../common/index.js";
+import type { ClientTransport, Message, TransportEvents } from "../common/index.js";
+import { controlled } from "./service-worker.js";
+import { takeWorker } from "./spare.js";
+import type { WorkerTransport, WorkerStart } from "./worker-transport.js";
 
 /** As for the worker, but addresses may be relative to the page's. */
-export interface LaunchOptions extends StartOptions {
-  /** Makes a worker of your own, which calls `serveWorker` of `@laneway/kernel/worker`. */
-  createWorker?: () => Worker;
+export interface LaunchOptions extends WorkerStart {
+  /** Keep a worker ready for the next kernel, or a restart: it is there at once then, and takes memory until then. */
+  spare?: boolean;
 }
 
 /**
@@ -21,19 +22,21 @@ export function launch(options: LaunchOptions): Client {
 
 /** A kernel in a worker, one after the other. */
 class KernelWorker implements ClientTransport {
-  #createWorker: () => Worker;
-  #options: StartOptions;
+  #start: WorkerStart;
+  #spare: boolean;
   #events: TransportEvents | undefined;
   #transport: WorkerTransport | undefined;
 
-  constructor({ createWorker: make = createWorker, ...options }: LaunchOptions) {
-    this.#createWorker = make;
-    this.#options = absolute(options);
+  constructor({ spare = false, kernelURL, ...options }: LaunchOptions) {
+    this.#start = { ...options, kernelURL: folderAddress(kernelURL) };
+    this.#spare = spare;
   }
 
-  start(events: TransportEvents): Promise<void> {
+  async start(events: TransportEvents): Promise<void> {
     this.#events = events;
-    return this.restart();
+    if (!sharesMemory()) await controlled();
+    if (this.#events !== events) throw new ClosedError("The kernel was closed while it started.");
+    await this.restart();
   }
 
   send(message: Message): void {
@@ -44,7 +47,9 @@ class KernelWorker implements ClientTransport {
   async restart(): Promise<void> {
     this.#end();
     const events = this.#events;
-    const transport = new WorkerTransport(this.#newWorker(), this.#options, {
+    const transport = takeWorker(this.#start, this.#spare);
+    this.#transport = transport;
+    transport.claim({
       onMessage: (message) => {
         if (transport === this.#transport) events?.message(message);
       },
@@ -57,11 +62,11 @@ class KernelWorker implements ClientTransport {
         events?.lost(new KernelDiedError(error ?? "The kernel has ended."));
       },
     });
-    this.#transport = transport;
     await transport.ready;
   }
 
   close(): Promise<void> {
+    this.#events = undefined;
     this.#end();
     return Promise.resolve();
   }
@@ -71,22 +76,12 @@ class KernelWorker implements ClientTransport {
     this.#transport = undefined;
     transport?.terminate();
   }
-
-  #newWorker(): Worker {
-    try {
-      return this.#createWorker();
-    } catch (error) {
-      throw new KernelError(`The kernel's worker cannot be started: ${String(error)}`, { cause: error });
-    }
-  }
 }
 
-function absolute(options: StartOptions): StartOptions {
-  const from = (address: string) => new URL(address, document.baseURI).href;
-  const { indexURL, lockFileURL } = options;
-  return {
-    ...options,
-    indexURL: from(indexURL),
-    ...(lockFileURL === undefined ? {} : { lockFileURL: from(lockFileURL) }),
-  };
+/** Absolute, with a slash at the end. Throws a `KernelError` where it is none. */
+export function folderAddress(kernelURL: string): string {
+  if (typeof kernelURL !== "string" || kernelURL === "") {
+    throw new KernelError("The option kernelURL is missing: give the address of a kernel folder.");
+  }
+  return new URL(kernelURL.endsWith("/") ? kernelURL : `${kernelURL}/`, document.baseURI).href;
 }

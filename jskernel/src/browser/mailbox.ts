@@ -1,7 +1,7 @@
 /** The page's use of the mailbox: what goes into it, what beside it, and what waits for room. */
 
 import { MailboxWriter, RecordKind } from "../common/index.js";
-import type { Envelope, MailRecord, ToWorker } from "../common/index.js";
+import type { Envelope, FileNote, MailRecord, ToWorker } from "../common/index.js";
 
 /**
  * Sends messages so that they arrive while the worker computes. Those with binary buffers, and very long ones, go by
@@ -31,6 +31,16 @@ export class Outbox {
 
   stop(): void {
     this.#put({ kind: RecordKind.Stop, bytes: new Uint8Array(0) });
+  }
+
+  note(note: FileNote): void {
+    this.#put({ kind: RecordKind.FileNote, bytes: new TextEncoder().encode(JSON.stringify(note)) });
+  }
+
+  part(bytes: Uint8Array<ArrayBuffer>): void {
+    for (let at = 0; at < bytes.length; at += this.#mailbox.limit) {
+      this.#put({ kind: RecordKind.FilePart, bytes: bytes.subarray(at, at + this.#mailbox.limit) });
+    }
   }
 
   /** Write what waits: to be called when the worker says that there is room. */

@@ -41,6 +41,7 @@ export function connectServer(options: ServerOptions): Client {
 
 /** A kernel on a server; what was started there by this ends with it. */
 export class WebSocketTransport implements ClientTransport {
+  readonly overtakes = true;
   /** How many messages of the server were malformed. */
   dropped = 0;
 
@@ -65,18 +66,19 @@ export class WebSocketTransport implements ClientTransport {
     this.#events = events;
     events.progress({ phase: "kernel", text: "Asking the server" });
     const running = await this.#ask<{ id: string }[]>("GET", "kernels");
+    this.#checkAttempt(attempt);
     const wanted = this.#id ?? this.#kernel;
     if (running.some(({ id }) => id === wanted)) {
       this.#id = wanted;
     } else {
       events.progress({ phase: "kernel", text: "Starting the kernel" });
       await this.#checkName();
-      this.#id = (await this.#ask<{ id: string }>("POST", "kernels", { name: this.#kernel })).id;
+      this.#checkAttempt(attempt);
+      const { id } = await this.#ask<{ id: string }>("POST", "kernels", { name: this.#kernel });
+      if (attempt !== this.#attempt) await this.#delete(id); // nobody waits for it, or another was started meanwhile
+      this.#checkAttempt(attempt);
+      this.#id = id;
       this.#ours = true;
-    }
-    if (attempt !== this.#attempt) {
-      await this.close();
-      throw new ClosedError("The connection to the server was closed.");
     }
     await this.#open();
   }
@@ -92,8 +94,10 @@ export class WebSocketTransport implements ClientTransport {
   async restart(): Promise<void> {
     this.#closeSocket();
     if (this.#events && this.#id === undefined) return await this.start(this.#events);
+    const attempt = ++this.#attempt;
     this.#events?.progress({ phase: "kernel", text: "Restarting the kernel" });
     await this.#ask("POST", `kernels/${this.#id}/restart`, {});
+    this.#checkAttempt(attempt);
     await this.#open();
   }
 
@@ -104,8 +108,17 @@ export class WebSocketTransport implements ClientTransport {
     const id = this.#id;
     this.#id = undefined;
     this.#ours = false;
+    if (id !== undefined) await this.#delete(id);
+  }
+
+  async #delete(id: string): Promise<void> {
     // it is gone already, or the server is
     await this.#ask("DELETE", `kernels/${id}`).catch(() => undefined);
+  }
+
+  /** Throws where it was closed, or has begun anew, since. */
+  #checkAttempt(attempt: number): void {
+    if (attempt !== this.#attempt) throw new ClosedError("The connection to the server was closed.");
   }
 
   async #checkName(): Promise<void> {

@@ -6,6 +6,7 @@
  */
 
 import { Comms } from "./comms.js";
+import { Debugger } from "./debugger.js";
 import type { Progress } from "./envelope.js";
 import {
   ClientClosedError,
@@ -18,16 +19,16 @@ import {
 import { Execution } from "./execution.js";
 import type { ExecutionState, StdinHook } from "./execution.js";
 import { callHook } from "./hooks.js";
-import { limit, within } from "./limits.js";
+import { checkTimeout, MAX_DELAY, within } from "./limits.js";
 import type { Limits } from "./limits.js";
 import { isObject } from "./message.js";
 import type { Message } from "./message.js";
 import { isOutputType } from "./output.js";
 import type { Output } from "./output.js";
 import { ClientProtocol } from "./protocol.js";
-import type { MessageOptions, Pending, ProtocolEvent } from "./protocol.js";
-import { MessageQueue } from "./queue.js";
-import type { CommInfo, Completeness, Completions, History, Inspection, KernelInfo } from "./replies.js";
+import type { MessageOptions, Pending, ProtocolEvent, TimeLimit } from "./protocol.js";
+import type { CommInfo, Completeness, Completions, History, Inspection, Job, KernelInfo } from "./replies.js";
+import { Subscription } from "./subscription.js";
 import type { ClientTransport } from "./transport.js";
 
 /**
@@ -44,7 +45,7 @@ export interface ClientEvents {
   progress: Progress;
 }
 
-export interface ExecuteOptions extends Limits, Omit<MessageOptions, "buffers"> {
+export interface ExecuteOptions extends Limits, Omit<MessageOptions, "buffers" | "owner"> {
   /** Answers what the cell asks; without it `input()` raises in the cell. */
   stdin?: StdinHook | undefined;
   /** What becomes of the cell itself when its time is over: it goes on, or is interrupted. */
@@ -57,8 +58,12 @@ export interface ExecuteOptions extends Limits, Omit<MessageOptions, "buffers"> 
   userExpressions?: Record<string, string> | undefined;
   /** Does an error abort the cells queued behind it? By default true. */
   stopOnError?: boolean | undefined;
-  /** `task` runs the cell beside the others, on the kernel's event loop. */
+  /** `task` runs the cell beside the others, on the kernel's event loop, `thread` on a thread of its own. */
   mode?: "queue" | "task" | "thread" | undefined;
+  /** Names the thread, whose cells run one after the other. */
+  thread?: string | undefined;
+  /** Milliseconds from the cell's start on, after which the kernel ends it: its result is an error, CellTimeoutError. */
+  deadlineMs?: number | undefined;
 }
 
 /** Limits of a call, and where it goes. */
@@ -81,12 +86,6 @@ export interface HistoryOptions extends Limits {
 /** Milliseconds without any message, after which a kernel that was asked something is called unresponsive. */
 const UNRESPONSIVE = 3000;
 
-/** Milliseconds that a cell which was interrupted for its caller has to end, before it is abandoned. */
-const INTERRUPT_GRACE = 2000;
-
-/** Milliseconds after a reply, or an output that comes later, that a missing idle is waited for. */
-const IDLE_GRACE = 2000;
-
 /** What a pending call fails with, given the outputs that it has had. */
 type Failure = (outputs: readonly Output[]) => KernelError;
 
@@ -94,6 +93,8 @@ type Failure = (outputs: readonly Output[]) => KernelError;
 export class Client {
   /** Open comms here, and register targets. */
   readonly comms: Comms = new Comms(this);
+  /** Breakpoints, and what has stopped there. */
+  readonly debugger: Debugger = new Debugger(this);
 
   #transport: ClientTransport;
   #protocol = new ClientProtocol();
@@ -105,6 +106,19 @@ export class Client {
   #coming: Promise<void> | undefined;
   #state: ClientState = "starting";
   #executions = new Map<string, Execution>();
+  /** Those that have ended: what comes late is theirs, as long as somebody has them. */
+  #ended = new Map<string, WeakRef<Execution>>();
+  #gone = new FinalizationRegistry<string>((id) => {
+    if (this.#ended.get(id)?.deref() === undefined) this.#ended.delete(id);
+  });
+  /** Those that somebody follows. */
+  #followed = new Set<Execution>();
+  /** The protocol's next deadline, its timer, and the time up to which it was told. */
+  #deadline = Infinity;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  /** How many watch the jobs. */
+  #watching = 0;
+  #told = 0;
   #requests = new Map<string, { resolve: (reply: Message) => void; reject: (error: unknown) => void }>();
   #subscriptions = new Set<Subscription>();
   /** What was sent before the kernel came up, and goes to it then. */
@@ -133,6 +147,7 @@ export class Client {
    */
   async start(limits: Limits = {}): Promise<this> {
     limits.signal?.throwIfAborted();
+    checkTimeout(limits.timeoutMs);
     if (this.#stage === "closed") this.#check();
     this.#coming ??= this.#bringUp("starting", limits, () =>
       this.#transport.start({
@@ -151,6 +166,7 @@ export class Client {
    */
   async restart(limits: Limits = {}): Promise<void> {
     limits.signal?.throwIfAborted();
+    checkTimeout(limits.timeoutMs);
     if (this.#stage === "new" || this.#stage === "closed") this.#check();
     if (this.#stage !== "restarting") {
       this.#fail((outputs) => new KernelRestartedError("The kernel was restarted.", outputs));
@@ -189,7 +205,7 @@ export class Client {
 
   /** Can the kernel interrupt one cell, and no other? Laneway's can. */
   get aims(): boolean {
-    return this.#info?.laneway !== undefined;
+    return this.#protocol.aims;
   }
 
   /** How many requests are under way. */
@@ -215,17 +231,17 @@ export class Client {
   // ---- cells
 
   /**
-   * Send a cell, at once; await what is returned for its result, or iterate it for its outputs.
+   * Send a cell, at once; await its `done` for its result, or iterate it for its outputs.
    *
    * After `timeoutMs` the execution fails with KernelTimeoutError; what becomes of the cell then is for `onTimeout` to
    * say. An abort of `signal` takes the cell back, as `Execution.cancel` does, and the execution fails with the signal's
    * reason.
    *
-   * Throws RangeError where `msgId` is pending already, TypeError where something has no JSON form, and what ended the
+   * Throws RangeError where `msgId` is pending already or `timeoutMs` is no time, TypeError where something has no JSON form, and what ended the
    * client where it has ended.
    */
   execute(code: string, options: ExecuteOptions = {}): Execution {
-    const { stdin, signal, timeoutMs, mode, channel, subshell, msgId, metadata = {} } = options;
+    const { stdin, signal, timeoutMs, channel, subshell, msgId } = options;
     signal?.throwIfAborted();
     const content = {
       code,
@@ -235,13 +251,9 @@ export class Client {
       allow_stdin: stdin !== undefined,
       stop_on_error: options.stopOnError ?? true,
     };
-    const laneway = mode && { laneway: { ...(metadata.laneway as object | undefined), mode } };
-    const pending = this.#file("execute_request", content, {
-      channel,
-      subshell,
-      msgId,
-      metadata: { ...metadata, ...laneway },
-    });
+    const sent = { channel, subshell, msgId, metadata: withMode(options) };
+    const limit = { timeoutMs, interrupt: options.onTimeout === "interrupt" };
+    const pending = this.#file("execute_request", content, sent, limit);
     const execution = new Execution(this, pending, stdin);
     this.#executions.set(pending.id, execution);
     try {
@@ -250,19 +262,18 @@ export class Client {
       this.#forget(execution);
       throw error;
     }
-    const expired = () => this.timedOut(execution);
-    const end = limit({ timeoutMs, signal }, expired, (error, aborted) => {
-      if (aborted) this.#takeBack(execution, error, "cancelled");
-      else if (options.onTimeout === "interrupt") this.#takeBack(execution, error, "abandoned");
-      else this.#giveUp(execution, error, "abandoned");
-    });
-    execution.onEnd(end);
+    if (signal) {
+      const abort = () => this.takeBack(execution, signal.reason, "cancelled");
+      signal.addEventListener("abort", abort);
+      execution.onEnd(() => signal.removeEventListener("abort", abort));
+    }
     return execution;
   }
 
   /** Interrupt what runs; with `msgId` only that cell, also one that is queued. */
   async interrupt(msgId?: string, limits: Limits = {}): Promise<void> {
     const metadata = msgId === undefined ? {} : { laneway: { msg_id: msgId } };
+    if (this.#mayBeOvertaken(msgId)) await this.kernelInfo(limits);
     await this.request("interrupt_request", {}, { ...limits, channel: "control", metadata });
   }
 
@@ -319,7 +330,7 @@ export class Client {
     return this.#ask("comm_info_request", content, options);
   }
 
-  /** The content of the debug_reply to a request of the Debug Adapter Protocol. */
+  /** The content of the debug_reply to a request of the Debug Adapter Protocol; see `debugger` for its commands. */
   async debug(request: Record<string, unknown>, options?: Limits): Promise<Record<string, unknown>> {
     return (await this.request("debug_request", request, { ...options, channel: "control" })).content;
   }
@@ -339,6 +350,37 @@ export class Client {
   async listSubshells(options?: Limits): Promise<string[]> {
     const reply = await this.#control<{ subshell_id: string[] }>("list_subshell_request", {}, options);
     return reply.subshell_id;
+  }
+
+  /**
+   * What runs and what is queued in the kernel, of whatever client. With `watch` the kernel publishes `job_event` from
+   * now on, or not any more; see `watchJobs`.
+   */
+  async jobs({ watch, ...limits }: Limits & { watch?: boolean } = {}): Promise<Job[]> {
+    const content = watch === undefined ? {} : { watch };
+    return (await this.#control<{ jobs: Job[] }>("list_jobs_request", content, limits)).jobs;
+  }
+
+  /**
+   * End this job (a cell's `id` is its `msgId`), and no other, and insist on it. Rejects with KernelError where there is
+   * none.
+   */
+  async cancel(jobId: string, limits?: Limits): Promise<void> {
+    if (this.#mayBeOvertaken(jobId)) await this.kernelInfo(limits);
+    await this.#control("cancel_job_request", { job_id: jobId }, limits);
+  }
+
+  /** The jobs that there are, then each cell and hook whenever its state changes, `ended` included. */
+  async *watchJobs(): AsyncGenerator<Job, void> {
+    const changes = this.subscribe((message) => message.header.msg_type === "job_event");
+    this.#watching++;
+    try {
+      yield* await this.jobs({ watch: true });
+      for await (const message of changes) yield message.content as unknown as Job;
+    } finally {
+      changes.close();
+      if (--this.#watching === 0 && !this.#failure) await this.jobs({ watch: false });
+    }
   }
 
   /** Ask the kernel to end, and wait for its answer. */
@@ -363,7 +405,10 @@ export class Client {
 
   /**
    * A copy of what the kernel sends from now on (all channels), where `wanted(message)`; independent of everything else.
-   * Holds `maxsize` messages that are not read yet, and counts the others.
+   *
+   * What `wanted` throws ends it, and is thrown to who reads it. Where it is not read in time, it keeps `maxsize`
+   * messages, MAX_OUTPUT bytes at most: the oldest are dropped, and counted, but never replies, questions, statuses and
+   * errors.
    */
   subscribe(wanted: (message: Message) => boolean = () => true, maxsize = 10_000): Subscription {
     const subscription: Subscription = new Subscription(wanted, maxsize, () =>
@@ -378,6 +423,18 @@ export class Client {
     return new KernelTimeoutError("execute_request", phase, elapsedMs, [...outputs]);
   }
 
+  /** @internal Keep it as long as somebody follows it, also where nobody else has it. */
+  follow(execution: Execution, follows: boolean): void {
+    if (follows) this.#followed.add(execution);
+    else this.#followed.delete(execution);
+  }
+
+  /** @internal What comes late is not wanted any more. */
+  release(execution: Execution): void {
+    const { msgId } = execution;
+    if (this.#ended.get(msgId)?.deref() === execution) this.#ended.delete(msgId);
+  }
+
   /** @internal Take back an execution that was not sent yet; false where it was. */
   withdraw(execution: Execution): boolean {
     const waited = this.#unsend(execution.pending.request);
@@ -389,36 +446,72 @@ export class Client {
 
   #deliver(message: Message): void {
     this.#heard();
-    for (const subscription of this.#subscriptions) callHook(() => subscription.offer(message));
-    for (const event of this.#protocol.receive(message)) this.#handle(event);
+    for (const subscription of [...this.#subscriptions]) subscription.offer(message);
+    this.#handle(this.#protocol.receive(message, this.#now()));
     if (message.header.msg_type === "status" && isObject(message.content)) this.#noteStatus(message);
   }
 
-  #handle(event: ProtocolEvent): void {
+  /** What goes wrong with one message, or with what it belongs to, disturbs nothing else. */
+  #handle(events: ProtocolEvent[]): void {
+    for (const event of events) callHook(() => this.#dispatch(event));
+    this.#setTimer();
+  }
+
+  #dispatch(event: ProtocolEvent): void {
     const execution = event.pending && this.#executions.get(event.pending.id);
     switch (event.type) {
       case "busy":
         execution?.begin();
         break;
       case "published":
-        if (execution && isOutputType(event.message.header.msg_type)) {
-          if (!execution.add(event.message)) this.#protocol.unclaimed++;
-        } else if (event.message.header.msg_type.startsWith("comm_")) {
-          this.comms.receive(event.message);
-        }
+        this.#published(event.message);
         break;
       case "inputRequested":
         execution?.ask(event.message);
         break;
       case "replied":
         this.#requests.get(event.pending.id)?.resolve(event.message);
-        if (execution && !event.pending.done) this.#awaitIdle(execution);
         break;
       case "done":
         this.#executions.delete(event.pending.id);
-        execution?.finish();
+        if (execution) this.#finish(execution);
+        break;
+      case "failed":
+        this.#executions.delete(event.pending.id);
+        if (event.pending.interrupt) this.#unsend(event.pending.request);
+        this.#requests.get(event.pending.id)?.reject(event.error);
+        execution?.expire(event.error);
+        break;
+      case "overdue":
+        execution?.giveUp("abandoned");
+        this.interrupt(event.pending.id).catch(() => undefined);
         break;
     }
+  }
+
+  #published(message: Message): void {
+    const type = message.header.msg_type;
+    const owner = this.#owner(message);
+    if (isOutputType(type)) {
+      if (owner && !owner.add(message)) this.#protocol.unclaimed++;
+    } else if (type.startsWith("comm_")) {
+      this.comms.receive(message, owner);
+    } else if (type === "debug_event" && isObject(message.content)) {
+      this.debugger.receive(message);
+    }
+  }
+
+  /** Whose it is: of the cell that caused it, or of the one that has sent the comm message which did. */
+  #owner({ parent_header: { msg_id: id = "" } }: Message): Execution | undefined {
+    const find = (id: string) => this.#executions.get(id) ?? this.#ended.get(id)?.deref();
+    return find(id) ?? find(id.slice(0, Math.max(0, id.lastIndexOf("."))));
+  }
+
+  #finish(execution: Execution): void {
+    const { msgId } = execution;
+    this.#ended.set(msgId, new WeakRef(execution));
+    this.#gone.register(execution, msgId);
+    execution.finish();
   }
 
   /** Cells make a kernel busy, what is answered beside them does not. A server says `restarting`, `dead`. */
@@ -467,6 +560,7 @@ export class Client {
       });
       this.#checkAttempt(attempt, stage);
       this.#info = info;
+      this.#protocol.aims = info.laneway !== undefined;
       this.#stage = "up";
       this.#empty();
       this.#update();
@@ -489,9 +583,16 @@ export class Client {
     throw this.#failure ?? new KernelRestartedError("The kernel was restarted.");
   }
 
-  #file(msgType: string, content: Message["content"], options: MessageOptions): Pending {
+  #file(
+    msgType: string,
+    content: Message["content"],
+    options: MessageOptions,
+    limit: TimeLimit = {},
+  ): Pending {
     this.#check();
-    return this.#protocol.request(msgType, content, options);
+    const pending = this.#protocol.request(msgType, content, options, this.#now(), limit);
+    this.#setTimer();
+    return pending;
   }
 
   async #exchange(
@@ -500,23 +601,21 @@ export class Client {
     options: RequestOptions,
     send: (message: Message) => void,
   ): Promise<Message> {
-    options.signal?.throwIfAborted();
-    const pending = this.#file(msgType, content, options);
-    const began = performance.now();
+    const { signal, timeoutMs } = options;
+    signal?.throwIfAborted();
+    const pending = this.#file(msgType, content, options, { timeoutMs });
     try {
       const reply = new Promise<Message>((resolve, reject) =>
         this.#requests.set(pending.id, { resolve, reject }),
       );
       send(pending.request);
       this.#listen();
-      return await within(reply, options, () => {
-        const phase = pending.busy ? "running" : "queued";
-        return new KernelTimeoutError(msgType, phase, performance.now() - began);
-      });
+      return await within(reply, { signal });
     } finally {
       this.#unsend(pending.request);
       this.#requests.delete(pending.id);
       this.#protocol.forget(pending);
+      this.#setTimer();
     }
   }
 
@@ -568,41 +667,52 @@ export class Client {
     return reply as Reply;
   }
 
+  /**
+   * May what is sent on control come to the kernel before this request? An answer on shell tells that it is there:
+   * order is kept on a channel, and Laneway answers at once.
+   */
+  #mayBeOvertaken(msgId: string | undefined): boolean {
+    const pending = msgId === undefined ? undefined : this.#executions.get(msgId)?.pending;
+    if (!pending || !this.#transport.overtakes || !this.aims) return false;
+    return pending.phase === "queued" && pending.request.channel === "shell";
+  }
+
   #control<Reply>(msgType: string, content: Message["content"], limits?: Limits): Promise<Reply> {
     return this.#ask(msgType, content, { ...limits, channel: "control" });
   }
 
-  /** The reply may have overtaken outputs; as long as these come, the idle may too. */
-  #awaitIdle(execution: Execution): void {
-    let timer: ReturnType<typeof setTimeout>;
-    const wait = (before: number) => {
-      timer = setTimeout(() => {
-        if (execution.received > before) {
-          wait(execution.received);
-        } else {
-          this.#forget(execution);
-          execution.finish();
-        }
-      }, IDLE_GRACE);
-    };
-    wait(execution.received);
-    execution.onEnd(() => clearTimeout(timer));
-  }
-
-  /**
-   * Interrupt the cell; its failure is told when it has ended, so that what the caller sends next is not aborted with
-   * it, or after a grace.
-   */
-  #takeBack(execution: Execution, error: unknown, state: ExecutionState): void {
+  /** @internal Interrupt the cell; the execution fails with `error` when it has ended, or after a grace. */
+  takeBack(execution: Execution, error: unknown, state: ExecutionState): void {
     // where it is not aimed, an interrupt would hit another cell
     if (this.withdraw(execution) || (execution.state === "queued" && !this.aims)) {
       this.#giveUp(execution, error, state);
       return;
     }
-    execution.abandon(error, state);
+    execution.giveUp(state);
+    this.#protocol.abandon(execution.pending, error, this.#now());
+    this.#setTimer();
     this.interrupt(execution.msgId).catch(() => undefined);
-    const timer = setTimeout(() => this.#giveUp(execution, error, state), INTERRUPT_GRACE);
-    execution.onEnd(() => clearTimeout(timer));
+  }
+
+  /** Milliseconds; never less than what the protocol was told, though timers may fire a little early. */
+  #now(): number {
+    return Math.max(performance.now(), this.#told);
+  }
+
+  /** One timer, for what the protocol waits for first. */
+  #setTimer(): void {
+    const deadline = this.#protocol.nextDeadline() ?? Infinity;
+    if (deadline === this.#deadline) return;
+    clearTimeout(this.#timer);
+    this.#deadline = deadline;
+    if (deadline === Infinity) return;
+    const delay = Math.min(deadline - this.#now(), MAX_DELAY);
+    const due = this.#now() + delay;
+    this.#timer = setTimeout(() => {
+      this.#deadline = Infinity;
+      this.#told = Math.max(this.#told, due);
+      this.#handle(this.#protocol.tick(this.#now()));
+    }, delay);
   }
 
   #giveUp(execution: Execution, error: unknown, state: ExecutionState): void {
@@ -613,6 +723,7 @@ export class Client {
   #forget({ pending }: Execution): void {
     this.#executions.delete(pending.id);
     this.#protocol.forget(pending);
+    this.#setTimer();
   }
 
   #end(stage: "dead" | "closed", failure: Failure): void {
@@ -634,7 +745,11 @@ export class Client {
     for (const { reject } of this.#requests.values()) reject(failure([]));
     this.#requests.clear();
     for (const pending of this.#protocol.pending) this.#protocol.forget(pending);
+    this.#setTimer();
+    for (const execution of [...this.#followed]) execution.release();
+    this.#ended.clear();
     this.comms.end();
+    this.debugger.end();
     this.#outbox = undefined;
     clearTimeout(this.#silence);
     this.#silence = undefined;
@@ -679,33 +794,13 @@ export class Client {
   }
 }
 
-/** A bounded copy of a client's messages. Iterate it; it ends with the client, or with `close`. */
-export class Subscription extends MessageQueue {
-  /** How many messages came while it was full; they are lost to this subscription only. */
-  dropped = 0;
-
-  #wanted: (message: Message) => boolean;
-  #maxsize: number;
-  #closed: () => void;
-
-  /** @internal */
-  constructor(wanted: (message: Message) => boolean, maxsize: number, closed: () => void) {
-    super();
-    this.#wanted = wanted;
-    this.#maxsize = maxsize;
-    this.#closed = closed;
-  }
-
-  /** End it; what it holds can still be read. */
-  close(): void {
-    this.#closed();
-    this.end();
-  }
-
-  /** @internal Take `message` if it is wanted and there is room. */
-  offer(message: Message): void {
-    if (!this.#wanted(message)) return;
-    if (this.size >= this.#maxsize) this.dropped++;
-    else this.push(message);
-  }
+/** The metadata of a cell, in which its mode and the options of that are. */
+function withMode({ mode, thread, deadlineMs, metadata = {} }: ExecuteOptions): Record<string, unknown> {
+  const laneway = {
+    ...(mode !== undefined && { mode }),
+    ...(thread !== undefined && { name: thread }),
+    ...(deadlineMs !== undefined && { timeout: deadlineMs / 1000 }),
+  };
+  if (Object.keys(laneway).length === 0) return metadata;
+  return { ...metadata, laneway: { ...(metadata.laneway as object | undefined), ...laneway } };
 }

@@ -1,34 +1,63 @@
 /** Comms as a client sees them (messaging spec, "Custom Messages"). */
 
 import type { Client } from "./client.js";
-import { ClosedError } from "./errors.js";
+import { ClosedError, MessagesLostError } from "./errors.js";
+import type { Execution } from "./execution.js";
 import { callHook } from "./hooks.js";
 import type { Message } from "./message.js";
 import type { MessageOptions } from "./protocol.js";
 import { MessageQueue } from "./queue.js";
 
 type Data = Record<string, unknown>;
-type Buffers = MessageOptions["buffers"];
+
+/** What a comm message has besides its data. */
+export interface CommMessageOptions extends Pick<MessageOptions, "metadata" | "buffers"> {
+  /** The `msgId` of the execution to which belongs what the kernel puts out for this message; by default `Comm.owner`. */
+  owner?: string | undefined;
+}
+
+export interface CommOptions extends CommMessageOptions {
+  /** By default a new one. */
+  commId?: string | undefined;
+}
 
 /** Takes a comm message; its data is `message.content.data`. What it throws is said on the console. */
 export type MessageHook = (message: Message) => unknown;
 
+/** How much of a comm waits to be read before the oldest is dropped. */
+const BOUNDS = { maxsize: 100_000, maxBytes: 256 * 2 ** 20 };
+
 /**
  * One comm. Iterate it for the messages of the kernel's end, in order, or give `onMsg` a hook; ends when it is closed.
+ *
+ * Where neither is done, 100,000 messages wait, 256 MiB at most. Of more the oldest are dropped, and whoever reads then,
+ * or gives a hook, is told before anything else: MessagesLostError is thrown once, and says how many. The comm stays
+ * open, and read again it goes on with what is there.
  */
-export class Comm implements AsyncIterableIterator<Message, undefined> {
+export class Comm implements AsyncIterableIterator<Message> {
+  /**
+   * The `msgId` of the execution to which belongs what the kernel puts out for messages of this comm; that of the cell
+   * which has opened it, where the kernel has. Another may be set, as that of the cell which shows a widget.
+   */
+  owner: string | undefined;
+
   #comms: Comms;
   #closed = false;
   #hook: MessageHook | undefined;
-  #messages = new MessageQueue();
+  #messages: MessageQueue;
+  /** How many messages, of those that were dropped, have been told. */
+  #lost = 0;
 
   /** @internal */
   constructor(
     comms: Comms,
     readonly commId: string,
     readonly targetName: string,
+    owner?: string,
   ) {
     this.#comms = comms;
+    this.owner = owner;
+    this.#messages = new MessageQueue(`the comm ${commId}`, BOUNDS);
   }
 
   get closed(): boolean {
@@ -39,27 +68,33 @@ export class Comm implements AsyncIterableIterator<Message, undefined> {
    * Send a comm_msg, at once. An ArrayBuffer among `buffers` is handed over and may be empty afterwards; of a view a
    * copy is sent. Throws ClosedError where the comm is closed.
    */
-  send(data: Data, buffers?: Buffers): Message {
+  send(data: Data, options: CommMessageOptions = {}): Message {
     if (this.#closed) throw new ClosedError(`The comm ${this.commId} is closed.`);
-    return this.#comms.client.post("comm_msg", { comm_id: this.commId, data }, { buffers });
+    return this.#post("comm_msg", { data }, options);
   }
 
   /** Close both ends. Harmless if repeated. */
-  close(data: Data = {}): void {
+  close(data: Data = {}, options: CommMessageOptions = {}): void {
     if (this.#closed) return;
-    this.#comms.client.post("comm_close", { comm_id: this.commId, data });
+    this.#post("comm_close", { data }, options);
     this.ended();
   }
 
-  /** Call `hook` with each message from now on, and with those that nobody has read yet. */
+  /**
+   * Call `hook` with each message from now on, and with those that nobody has read yet. Undefined: from now on they
+   * wait.
+   */
   onMsg(hook: MessageHook | undefined): void {
+    const loss = hook && this.#loss();
+    if (loss) throw loss;
     this.#hook = hook;
     if (hook) for (const message of this.#messages.take()) callHook(hook, message);
   }
 
   /** The next message that no hook has taken; `done` when the comm is closed. */
   next(): Promise<IteratorResult<Message, undefined>> {
-    return this.#messages.next();
+    const loss = this.#loss();
+    return loss ? Promise.reject(loss) : this.#messages.next();
   }
 
   [Symbol.asyncIterator](): this {
@@ -67,6 +102,11 @@ export class Comm implements AsyncIterableIterator<Message, undefined> {
   }
 
   // ---- fed by Comms
+
+  /** @internal Tell the kernel. */
+  opened(data: Data, options: CommMessageOptions): void {
+    this.#post("comm_open", { target_name: this.targetName, data }, options);
+  }
 
   /** @internal A comm_msg has come. */
   received(message: Message): void {
@@ -79,6 +119,23 @@ export class Comm implements AsyncIterableIterator<Message, undefined> {
     this.#closed = true;
     this.#comms.forget(this);
     this.#messages.end();
+  }
+
+  /** What nobody has been told yet. */
+  #loss(): MessagesLostError | undefined {
+    const count = this.#messages.dropped - this.#lost;
+    if (count === 0) return undefined;
+    this.#lost += count;
+    return new MessagesLostError(
+      `${count} messages of the comm ${this.commId} are lost: they were not read in time. ` +
+        "Read it sooner, or give its onMsg a hook; those that follow are there.",
+      count,
+    );
+  }
+
+  #post(type: string, content: Data, { metadata, buffers, owner = this.owner }: CommMessageOptions): Message {
+    const options = { metadata, buffers, owner };
+    return this.#comms.client.post(type, { comm_id: this.commId, ...content }, options);
   }
 }
 
@@ -98,11 +155,11 @@ export class Comms {
 
   /**
    * Open a comm to what the kernel has registered as `targetName`, at once. Where there is no such target, the kernel
-   * closes it. Buffers as in `Comm.send`.
+   * closes it. Buffers as in `Comm.send`; `owner` is that of the comm.
    */
-  open(targetName: string, data: Data = {}, buffers?: Buffers, commId = this.#newId()): Comm {
-    const comm = new Comm(this, commId, targetName);
-    this.client.post("comm_open", { comm_id: commId, target_name: targetName, data }, { buffers });
+  open(targetName: string, data: Data = {}, { commId = this.#newId(), ...options }: CommOptions = {}): Comm {
+    const comm = new Comm(this, commId, targetName, options.owner);
+    comm.opened(data, options);
     this.#comms.set(commId, comm);
     return comm;
   }
@@ -112,25 +169,31 @@ export class Comms {
     return this.#comms.get(commId);
   }
 
-  /** Call `opened(comm, message)` when the kernel opens a comm to this target. */
+  /**
+   * Call `opened(comm, message)` when the kernel opens a comm to this target. One that a request of this client has
+   * opened to a target which nobody has registered is closed again (messaging spec, "Opening a Comm").
+   */
   registerTarget(targetName: string, opened: (comm: Comm, message: Message) => unknown): void {
     this.#targets.set(targetName, opened);
   }
 
   // ---- fed by the client
 
-  /** @internal A comm message has come. */
-  receive(message: Message): void {
+  /** @internal A comm message has come; `owner` is the execution that has caused it. */
+  receive(message: Message, owner?: Execution): void {
     const { comm_id: commId, target_name: targetName } = message.content;
     if (typeof commId !== "string") return;
     const comm = this.#comms.get(commId);
     switch (message.header.msg_type) {
       case "comm_open": {
         const opened = this.#targets.get(String(targetName));
-        if (!opened) return;
-        const fresh = new Comm(this, commId, String(targetName));
-        this.#comms.set(commId, fresh);
-        callHook(opened, fresh, message);
+        const fresh = new Comm(this, commId, String(targetName), owner?.msgId);
+        if (opened) {
+          this.#comms.set(commId, fresh);
+          callHook(opened, fresh, message);
+        } else if (message.parent_header.session === this.client.session) {
+          fresh.close(); // of others' cells the target may be known to them
+        }
         break;
       }
       case "comm_msg":

@@ -8,27 +8,49 @@
  */
 
 import { ProtocolError } from "./errors.js";
+import type { MailAddress } from "./mail.js";
+import type { Manifest, Way } from "./manifest.js";
 import { CHANNELS, isObject } from "./message.js";
-import type { Channel, Header, Message } from "./message.js";
+import type { Bytes, Channel, Header, Message } from "./message.js";
 
 export interface Envelope {
-  message: Uint8Array<ArrayBuffer>;
+  message: Bytes;
   buffers: ArrayBuffer[];
 }
 
-/** What a worker needs to start a kernel. URLs are absolute: a worker's own address means nothing here. */
+/** An envelope from the worker: where it is short it is text, which `postMessage` sends in a third of the time. */
+export interface KernelEnvelope {
+  message: string | Bytes;
+  buffers: ArrayBuffer[];
+}
+
+/** What a kernel starts with. */
 export interface StartOptions {
-  /** The folder of Pyodide's core, 0.27 or later, with a trailing slash. */
-  indexURL: string;
-  /** The lock with the packages that can be loaded; by default `pyodide-lock.json` in `indexURL`. */
-  lockFileURL?: string;
-  /** What to load, with all that it depends on, before the kernel starts; `["laneway"]` by default. */
+  /** The address of a kernel folder, with a trailing slash. */
+  kernelURL: string;
+  /** Names, or addresses of wheels, of packages to load before the kernel starts, besides those that the folder says. */
   packages?: string[];
   /** For the kernel: plain JSON. */
   settings?: Record<string, unknown>;
 }
 
-/** How far the start is, for people: `text` is a phrase ("Loading ipython"), the numbers count packages. */
+/** The same for the worker. Addresses are absolute: a worker's own means nothing here. */
+export interface WorkerOptions extends StartOptions {
+  manifest: Manifest;
+  way: Way;
+  /** What another worker of the same folder has left for this one. */
+  kept?: Kept;
+}
+
+/** What takes long to make anew. */
+export interface Kept {
+  /** Pyodide's `WebAssembly.Module`. */
+  module: unknown;
+  /** The memory snapshot, unpacked. */
+  memory: ArrayBuffer;
+}
+
+/** How far the start is, for people: `text` is a phrase ("Loading Python"), the numbers count bytes. */
 export interface Progress {
   phase: "pyodide" | "packages" | "kernel";
   text: string;
@@ -36,23 +58,50 @@ export interface Progress {
   total?: number;
 }
 
+/**
+ * How a file fares that the page fetches for its worker, which cannot await it. They come through the mailbox: one with
+ * the answer's `status` (0 where there is none) and, where the server says it, the `total` of bytes; then the parts; then
+ * one that says that no more comes.
+ */
+export interface FileNote {
+  id: number;
+  status: number;
+  total: number;
+  ended: boolean;
+}
+
 export type ToWorker =
-  /** `mailbox` where page and worker can share memory; messages then come through it. */
-  | { type: "start"; options: StartOptions; mailbox?: SharedArrayBuffer }
-  | ({ type: "message" } & Envelope)
+  /** Start a kernel. `mailbox` where page and worker can share memory; else `mail`, if that can be. */
+  | { type: "start"; options: WorkerOptions; mailbox?: SharedArrayBuffer; mail?: MailAddress }
+  /** The kernel, which is ready, has found its user: what the embedder's hook does for it depends on these options. */
+  | { type: "claim"; options: unknown }
+  /** `number` counts those that can be fetched, too. */
+  | ({ type: "message"; number?: number } & Envelope)
   | { type: "stop" }
   /** The doorbell: there is something in the mailbox. */
-  | { type: "mail" };
+  | { type: "mail" }
+  /** The content of the files that were asked for; empty where one of them could not be had. */
+  | { type: "loaded"; files: ArrayBuffer[] };
 
 export type FromWorker =
   | ({ type: "progress" } & Progress)
   /** The worker holds the Web Lock of this name for as long as it lives. */
   | { type: "lock"; name: string }
-  | { type: "ready" }
-  | ({ type: "message" } & Envelope)
+  /** `fetches` says whether messages are fetched, where a `mail` address was given. */
+  | { type: "ready"; fetches?: boolean }
+  /** For the next worker. */
+  | { type: "kept"; kept: Kept }
+  | ({ type: "message" } & KernelEnvelope)
   /** There is room in the mailbox again. */
   | { type: "room" }
-  | { type: "failed"; error: string }
+  /** Fetch this file, in place of any that is being fetched; none without `url`. There must be a mailbox. */
+  | { type: "fetch"; id: number; url?: string }
+  /** Load these files, and send them as `loaded`. */
+  | { type: "load"; urls: string[] }
+  /** So many messages that can be fetched were taken, in whatever way. */
+  | { type: "taken"; count: number }
+  /** `final` where no other way of starting would do better. */
+  | { type: "failed"; error: string; final?: boolean }
   | { type: "stopped" };
 
 const encoder = new TextEncoder();
@@ -68,10 +117,10 @@ export function encode(message: Message): Envelope {
 }
 
 /** Decode an envelope; what is missing besides channel and header is empty. Throws `ProtocolError`. */
-export function decode(envelope: Envelope): Message {
+export function decode({ message, buffers }: KernelEnvelope): Message {
   let fields: unknown;
   try {
-    fields = JSON.parse(decoder.decode(envelope.message));
+    fields = JSON.parse(typeof message === "string" ? message : decoder.decode(message));
   } catch (error) {
     throw new ProtocolError(`The envelope is not JSON in UTF-8: ${String(error)}`);
   }
@@ -92,6 +141,6 @@ export function decode(envelope: Envelope): Message {
     parent_header: parent_header as unknown as Header | Record<string, never>,
     metadata,
     content,
-    buffers: envelope.buffers,
+    buffers,
   };
 }

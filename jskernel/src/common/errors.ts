@@ -21,6 +21,32 @@ export class ClientClosedError extends ClosedError {
   override name = "ClientClosedError";
 }
 
+/** Messages that were not read in time have been dropped; those that follow are there. */
+export class MessagesLostError extends KernelError {
+  override name = "MessagesLostError";
+
+  constructor(
+    message: string,
+    /** How many. */
+    readonly count: number,
+  ) {
+    super(message);
+  }
+}
+
+/** The debugger refuses a request, or there is none; `message` says why. */
+export class DebugError extends KernelError {
+  override name = "DebugError";
+
+  constructor(
+    message: string,
+    /** The command that was refused. */
+    readonly command: string,
+  ) {
+    super(message);
+  }
+}
+
 /** A call has not come to its end. */
 abstract class UnfinishedError extends KernelError {
   constructor(
@@ -58,5 +84,10 @@ export class KernelTimeoutError extends UnfinishedError {
     outputs?: readonly Output[],
   ) {
     super(`${request} has not ended after ${Math.round(elapsedMs)} ms; it was ${phase}.`, outputs);
+  }
+
+  /** The same error, for a call that has had these outputs. */
+  withOutputs(outputs: readonly Output[]): KernelTimeoutError {
+    return new KernelTimeoutError(this.request, this.phase, this.elapsedMs, outputs);
   }
 }

@@ -1,12 +1,12 @@
 /** Execution: one cell that runs somewhere, as its caller sees it. */
 
 import type { Client } from "./client.js";
-import { KernelError } from "./errors.js";
+import { KernelError, KernelTimeoutError } from "./errors.js";
 import type { Phase } from "./errors.js";
-import { within } from "./limits.js";
+import { checkTimeout, within } from "./limits.js";
 import type { Limits } from "./limits.js";
 import type { Message } from "./message.js";
-import { joined, sizeOf, toOutput } from "./output.js";
+import { joined, Outputs, toOutput } from "./output.js";
 import type { MimeBundle, Output } from "./output.js";
 import type { Pending } from "./protocol.js";
 
@@ -20,9 +20,6 @@ export type StdinHook = (
 ) => string | PromiseLike<string>;
 
 export type ExecutionState = "queued" | "running" | "done" | "failed" | "cancelled" | "abandoned";
-
-/** Bytes of output (roughly) that an execution keeps; what comes after that is counted in `dropped`. */
-export const MAX_OUTPUT = 64 * 2 ** 20;
 
 /** What has come of a cell. An error of its code is a result too. */
 export class ExecResult {
@@ -65,12 +62,12 @@ export class ExecResult {
     };
   }
 
-  /** All that was written to it. */
+  /** All that was written to it, but for what was cleared (`clear_output`) or dropped. */
   get stdout(): string {
     return this.#stream("stdout");
   }
 
-  /** All that was written to it. */
+  /** The same of the other stream. */
   get stderr(): string {
     return this.#stream("stderr");
   }
@@ -90,15 +87,15 @@ export class ExecResult {
 }
 
 /**
- * Await it for the result, any number of times; iterate it, any number of times, for the outputs from the first on, as
- * they come. It may fail with nobody waiting.
+ * Await `done` for the result; iterate it, any number of times, for the outputs from the first on, as they come. It may
+ * fail with nobody waiting.
+ *
+ * What the cell causes after its end (a task that it has started prints, a widget of it answers) is its output still, as
+ * long as somebody has the execution, or until `release`: in `outputs`, and for those who `follow` it.
  */
-export class Execution implements PromiseLike<ExecResult>, AsyncIterable<Output> {
-  /** What has come so far. */
-  readonly outputs: Output[] = [];
-  /** How many outputs were not kept, see MAX_OUTPUT. */
-  dropped = 0;
-
+export class Execution implements AsyncIterable<Output> {
+  /** The result; rejects where the execution fails. */
+  readonly done: Promise<ExecResult>;
   /** Settles when the kernel has begun with it, or it has ended. */
   readonly started: Promise<void>;
   /** @internal The request, as it is filed. */
@@ -108,17 +105,18 @@ export class Execution implements PromiseLike<ExecResult>, AsyncIterable<Output>
   #stdin: StdinHook | undefined;
   #state: ExecutionState = "queued";
   #began = performance.now();
+  #outputs = new Outputs();
   /** Ends the question that is open. */
   #asking: AbortController | undefined;
-  /** What it fails with when it has ended, and its state then. */
-  #failure: { error: unknown; state: ExecutionState } | undefined;
-  #size = 0;
+  /** Its state when it has ended, where it was interrupted for its caller. */
+  #givenUp: ExecutionState | undefined;
+  #followers = 0;
+  #released = false;
   #readers: (() => void)[] = [];
   #cleanups: (() => void)[] = [];
   #settled = false;
   #start!: () => void;
   #settle!: { resolve: (result: ExecResult) => void; reject: (error: unknown) => void };
-  #promise: Promise<ExecResult>;
 
   /** @internal */
   constructor(client: Client, pending: Pending, stdin: StdinHook | undefined) {
@@ -126,8 +124,8 @@ export class Execution implements PromiseLike<ExecResult>, AsyncIterable<Output>
     this.pending = pending;
     this.#stdin = stdin;
     this.started = new Promise((resolve) => (this.#start = resolve));
-    this.#promise = new Promise((resolve, reject) => (this.#settle = { resolve, reject }));
-    this.#promise.catch(() => undefined);
+    this.done = new Promise((resolve, reject) => (this.#settle = { resolve, reject }));
+    this.done.catch(() => undefined);
   }
 
   /** The id of the execute_request. */
@@ -144,24 +142,49 @@ export class Execution implements PromiseLike<ExecResult>, AsyncIterable<Output>
     return performance.now() - this.#began;
   }
 
-  then<Result = ExecResult, Failure = never>(
-    fulfilled?: ((result: ExecResult) => Result | PromiseLike<Result>) | null,
-    rejected?: ((error: unknown) => Failure | PromiseLike<Failure>) | null,
-  ): Promise<Result | Failure> {
-    return this.#promise.then(fulfilled, rejected);
+  /** What has come so far, and is kept: of more than MAX_OUTPUT bytes the newest, without what was cleared. */
+  get outputs(): readonly Output[] {
+    return this.#outputs.kept;
+  }
+
+  /** How many outputs were not kept, see MAX_OUTPUT. */
+  get dropped(): number {
+    return this.#outputs.dropped;
   }
 
   /** The outputs from the first on; ends, or throws, with the execution. */
-  async *[Symbol.asyncIterator](): AsyncGenerator<Output, void, undefined> {
+  [Symbol.asyncIterator](): AsyncGenerator<Output, void, undefined> {
+    return this.#read(false);
+  }
+
+  /** The outputs from the first on, and those that come late; ends with `release`, or with the kernel. */
+  async *follow(): AsyncGenerator<Output, void, undefined> {
+    if (this.#followers++ === 0) this.#client.follow(this, true);
+    try {
+      yield* this.#read(true);
+    } finally {
+      if (--this.#followers === 0) this.#client.follow(this, false);
+    }
+  }
+
+  /** What comes late is not wanted any more. Harmless if repeated. */
+  release(): void {
+    this.#released = true;
+    this.#client.release(this);
+    this.#wake();
+  }
+
+  async *#read(late: boolean): AsyncGenerator<Output, void, undefined> {
     let position = 0;
     for (;;) {
-      const fresh = this.outputs.slice(position);
-      position += fresh.length;
-      yield* fresh;
-      if (position < this.outputs.length) continue;
+      while (position < this.#outputs.count) {
+        const output = this.#outputs.at(position++);
+        if (output) yield output;
+      }
       if (this.#settled) {
-        await this.#promise;
-        return;
+        await this.done;
+        if (!late || this.#released) return;
+        if (position < this.#outputs.count) continue;
       }
       await new Promise<void>((resolve) => this.#readers.push(resolve));
     }
@@ -177,6 +200,7 @@ export class Execution implements PromiseLike<ExecResult>, AsyncIterable<Output>
    */
   async cancel(limits: Limits = {}): Promise<void> {
     limits.signal?.throwIfAborted();
+    checkTimeout(limits.timeoutMs);
     if (this.#settled) return;
     if (this.#client.withdraw(this)) {
       this.#state = "cancelled";
@@ -189,21 +213,14 @@ export class Execution implements PromiseLike<ExecResult>, AsyncIterable<Output>
     this.#state = "cancelled";
     const ended = this.#client
       .interrupt(this.msgId)
-      .then(() => this.#promise)
-      .catch(() => this.#promise.catch(() => undefined));
+      .then(() => this.done)
+      .catch(() => this.done.catch(() => undefined));
     await within(ended, limits, () => this.#client.timedOut(this));
   }
 
   /** @internal What is being waited for. */
   get phase(): Phase {
-    if (this.#asking) return "awaiting stdin";
-    if (this.pending.reply) return "awaiting idle";
-    return this.pending.busy ? "running" : "queued";
-  }
-
-  /** @internal How many outputs have come. */
-  get received(): number {
-    return this.outputs.length + this.dropped;
+    return this.pending.phase;
   }
 
   /** @internal Call `cleanup` when it ends. */
@@ -223,9 +240,7 @@ export class Execution implements PromiseLike<ExecResult>, AsyncIterable<Output>
   add(message: Message): boolean {
     const output = toOutput(message);
     if (!output) return false;
-    this.#size += sizeOf(output);
-    if (this.#size > MAX_OUTPUT) this.dropped++;
-    else this.outputs.push(output);
+    this.#outputs.add(output);
     this.#wake();
     return true;
   }
@@ -237,22 +252,24 @@ export class Execution implements PromiseLike<ExecResult>, AsyncIterable<Output>
     void this.#answer(question, this.#asking);
   }
 
-  /** @internal It fails with `error` when it has ended. */
-  abandon(error: unknown, state: ExecutionState): void {
-    this.#failure = { error, state };
+  /** @internal It was interrupted for its caller, and fails when it has ended: then this is its state. */
+  giveUp(state: ExecutionState): void {
+    this.#givenUp = state;
     this.#endQuestion();
   }
 
   /** @internal Reply and idle have come, or the time for the idle is over. */
   finish(): void {
-    if (this.#failure) {
-      this.fail(this.#failure.error, this.#failure.state);
-      return;
-    }
     if (this.#state !== "cancelled") this.#state = "done";
     const { reply, idle } = this.pending;
     const result = new ExecResult(joined(this.outputs), reply?.content ?? {}, idle, this.dropped);
     this.#end(() => this.#settle.resolve(result));
+  }
+
+  /** @internal Its time is over, or what was given up has ended. */
+  expire(error: unknown): void {
+    const told = error instanceof KernelTimeoutError ? error.withOutputs(this.outputs) : error;
+    this.fail(told, this.#givenUp ?? "abandoned");
   }
 
   /** @internal Nothing more will come. */
@@ -290,9 +307,7 @@ export class Execution implements PromiseLike<ExecResult>, AsyncIterable<Output>
       this.#client.answer(question, value);
     } catch (error) {
       if (asking.signal.aborted) return;
-      this.#asking = undefined;
-      this.#failure = { error, state: "failed" };
-      await this.#client.interrupt(this.msgId).catch(() => undefined);
+      this.#client.takeBack(this, error, "failed");
     }
   }
 }

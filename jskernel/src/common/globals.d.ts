@@ -22,7 +22,11 @@ declare class TextDecoder {
   decode(bytes: Uint8Array): string;
 }
 
-declare const console: { error(...items: unknown[]): void };
+/** Not in Node. */
+// eslint-disable-next-line no-var -- it is a property of `globalThis`, which only `var` declares
+declare var crossOriginIsolated: boolean | undefined;
+
+declare const console: { error(...items: unknown[]): void; warn(...items: unknown[]): void };
 declare const crypto: { getRandomValues(bytes: Uint8Array): Uint8Array };
 declare const performance: { now(): number };
 

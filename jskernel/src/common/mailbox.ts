@@ -8,6 +8,8 @@
  * record is a 32-bit word, its kind (4 bits) and its length (28 bits), then its bytes, padded to whole words.
  */
 
+import type { Bytes } from "./message.js";
+
 const WRITTEN = 0;
 const READ = 1;
 const BELL = 2;
@@ -20,13 +22,25 @@ export enum RecordKind {
   Message,
   /** the place of a message that comes by `postMessage`, in the order of these places; */
   Posted,
-  /** the request to end. */
+  /** the request to end; */
   Stop,
+  /** how a file fares that the worker has asked for: JSON, a `FileNote`; */
+  FileNote,
+  /** a part of that file. */
+  FilePart,
 }
 
 export interface MailRecord {
   kind: RecordKind;
-  bytes: Uint8Array<ArrayBuffer>;
+  bytes: Bytes;
+}
+
+/**
+ * Whether a page can share memory with its workers. `crossOriginIsolated` alone does not say it: WebKitGTK as it is
+ * shipped isolates pages and has no `SharedArrayBuffer`; and Node shares memory, and knows of no isolation.
+ */
+export function sharesMemory(): boolean {
+  return typeof SharedArrayBuffer === "function" && globalThis.crossOriginIsolated !== false;
 }
 
 /** Memory for a mailbox; `size` is that of the ring in bytes, a power of two. */
@@ -35,8 +49,8 @@ export function createMailbox(size = 1 << 20): SharedArrayBuffer {
 }
 
 class Ring {
-  protected readonly words: Int32Array<SharedArrayBuffer>;
-  protected readonly bytes: Uint8Array<SharedArrayBuffer>;
+  protected readonly words: Int32Array;
+  protected readonly bytes: Uint8Array;
 
   constructor(mailbox: SharedArrayBuffer) {
     this.words = new Int32Array(mailbox);

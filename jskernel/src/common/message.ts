@@ -3,6 +3,12 @@
  * Neither page nor worker.
  */
 
+/**
+ * A `Uint8Array<ArrayBuffer>`, whose memory can be transferred. It is not written so because users may have
+ * TypeScript 5.4, and array types have parameters since 5.7 only.
+ */
+export type Bytes = ReturnType<TextEncoder["encode"]>;
+
 export type Channel = "shell" | "control" | "stdin" | "iopub";
 
 export const CHANNELS: readonly Channel[] = ["shell", "control", "stdin", "iopub"];

@@ -71,13 +71,102 @@ export function joined(outputs: readonly Output[]): Output[] {
   return result;
 }
 
-/** Roughly how many bytes it holds. */
-export function sizeOf({ content, buffers }: Output): number {
-  return buffers.reduce((size, buffer) => size + buffer.byteLength, weigh(content));
+/** Roughly how many bytes a message, or an output, holds. */
+export function sizeOf(message: { content: object; buffers: readonly ArrayBuffer[] }): number {
+  const { content, buffers } = message;
+  let size = buffers.reduce((sum, buffer) => sum + buffer.byteLength, 256);
+  const values: unknown[] = [content]; // no recursion: what a kernel sends may be nested as deep as it likes
+  while (values.length > 0) {
+    const value = values.pop();
+    size += typeof value === "string" ? value.length + 16 : 16;
+    if (typeof value === "object" && value !== null)
+      for (const item of Object.values(value)) values.push(item);
+  }
+  return size;
 }
 
-function weigh(value: unknown): number {
-  if (typeof value === "string") return value.length + 16;
-  if (typeof value !== "object" || value === null) return 16;
-  return Object.values(value).reduce((size: number, item) => size + weigh(item), 256);
+/** Bytes (roughly) that wait for a reader, or are kept of a cell, before the oldest are dropped. */
+export const MAX_OUTPUT = 64 * 2 ** 20;
+
+/**
+ * The outputs of a cell, by their position. Of more than MAX_OUTPUT the oldest are dropped, and counted: streams first,
+ * then displays and results, but neither errors nor the newest. What `clear_output` clears is let go: what the cell
+ * shows, but not its updates of what another cell shows.
+ */
+export class Outputs {
+  /** How many were dropped for want of room. */
+  dropped = 0;
+  /** How many have come; the position of the next one. */
+  count = 0;
+
+  #kept = new Map<number, { output: Output; size: number }>();
+  #size = 0;
+  /** The ids of the displays that are its own. */
+  #displays = new Set<string>();
+  /** The position of a `clear_output` that waits for the next output. */
+  #clearing: number | undefined;
+
+  /** Those that are there. */
+  get kept(): Output[] {
+    return Array.from(this.#kept.values(), ({ output }) => output);
+  }
+
+  /** The one at `position`, if it is there. */
+  at(position: number): Output | undefined {
+    return this.#kept.get(position)?.output;
+  }
+
+  add(output: Output): void {
+    const position = this.count++;
+    if (output.type === "clear_output") {
+      if (this.#clearing !== undefined) this.#drop(this.#clearing);
+      this.#clearing = output.content.wait ? position : undefined;
+      if (!output.content.wait) this.#clear(position);
+    } else if (this.#clearing !== undefined) {
+      this.#clear(this.#clearing);
+      this.#clearing = undefined;
+    }
+    const id = displayId(output);
+    if (output.type !== "update_display_data" && id !== undefined) this.#displays.add(id);
+    const size = sizeOf(output);
+    this.#kept.set(position, { output, size });
+    this.#size += size;
+    if (this.#size > MAX_OUTPUT) this.#makeRoom(position);
+  }
+
+  #clear(before: number): void {
+    for (const [position, { output }] of this.#kept) {
+      if (position >= before) break;
+      const id = displayId(output);
+      const elsewhere = output.type === "update_display_data" && !(id && this.#displays.has(id));
+      if (!elsewhere) this.#drop(position);
+    }
+  }
+
+  /** More room than is needed now, so that this is not done for every output. */
+  #makeRoom(newest: number): void {
+    if (this.dropped === 0) {
+      console.warn("Laneway: a cell puts out more than is kept; the oldest is dropped, and counted.");
+    }
+    const streams = (type: OutputType) => type === "stream";
+    const others = (type: OutputType) => type !== "error";
+    for (const droppable of [streams, others]) {
+      for (const [position, { output }] of this.#kept) {
+        if (this.#size <= 0.9 * MAX_OUTPUT || position === newest) break;
+        if (!droppable(output.type)) continue;
+        this.#drop(position);
+        this.dropped++;
+      }
+    }
+  }
+
+  #drop(position: number): void {
+    this.#size -= this.#kept.get(position)?.size ?? 0;
+    this.#kept.delete(position);
+  }
+}
+
+function displayId({ content }: Output): string | undefined {
+  const { transient } = content as { transient?: { display_id?: unknown } };
+  return typeof transient?.display_id === "string" ? transient.display_id : undefined;
 }

@@ -16,6 +16,8 @@ export interface TransportEvents {
 
 /** The client calls `send` only while it is connected. */
 export interface ClientTransport {
+  /** May a message on control come to the kernel before one that was sent on shell? Behind a server it may. */
+  readonly overtakes?: boolean;
   /**
    * Connect; after `lost`, connect again. Resolves when messages can be sent, and the iopub messages of requests sent
    * from then on will be seen. Rejects with a KernelError, also when it is closed meanwhile.

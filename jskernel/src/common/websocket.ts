@@ -6,14 +6,14 @@
 
 import { decode } from "./envelope.js";
 import { ProtocolError } from "./errors.js";
-import type { Message } from "./message.js";
+import type { Bytes, Message } from "./message.js";
 
 export const WEBSOCKET_SUBPROTOCOL = "v1.kernel.websocket.jupyter.org";
 
 const encoder = new TextEncoder();
 
 /** Encode a message. Throws TypeError where it has no JSON form. */
-export function encodeWebSocket(message: Message): Uint8Array<ArrayBuffer> {
+export function encodeWebSocket(message: Message): Bytes {
   const { channel, header, parent_header, metadata, content, buffers } = message;
   const parts = [
     encoder.encode(channel),
@@ -63,7 +63,7 @@ function split(data: ArrayBuffer): ArrayBuffer[] {
   });
 }
 
-function concatenated(pieces: (ArrayBuffer | Uint8Array)[]): Uint8Array<ArrayBuffer> {
+function concatenated(pieces: (ArrayBuffer | Uint8Array)[]): Bytes {
   const whole = new Uint8Array(pieces.reduce((size, piece) => size + piece.byteLength, 0));
   let offset = 0;
   for (const piece of pieces) {

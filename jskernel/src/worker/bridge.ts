@@ -1,10 +1,14 @@
 /**
  * The bridge between JavaScript and the Python kernel (`laneway.apps.browser`): each way one `Uint8Array` with the
- * envelope, and the binary buffers beside it. No structure is ever converted, and no proxy outlives the call that
- * made it, so that memory does not grow with the number of messages.
+ * envelope, or a string where it is short and comes from Python, and the binary buffers beside it. No structure is ever
+ * converted, and no proxy outlives the call that made it, so that memory does not grow with the number of messages.
+ *
+ * What the kernel sends is posted at once. `postMessage` has no back pressure and says nothing of what was read, and
+ * an answer of the page would not be heard while Python computes; so nothing is left out here, as it is over ZMQ. What
+ * a page that is blocked has not read lies in the page's memory, not in Python's, which has an end.
  */
 
-import type { Envelope } from "../common/index.js";
+import type { Envelope, KernelEnvelope } from "../common/index.js";
 import type { PyCallable, Pyodide, PyProxy } from "./pyodide.js";
 import type { Safepoints } from "./safepoints.js";
 
@@ -18,7 +22,7 @@ export interface Kernel {
 
 /** What comes of the Python kernel. */
 export interface KernelEvents {
-  message(envelope: Envelope): void;
+  message(envelope: KernelEnvelope): void;
   /** Once, when it has ended. */
   stopped(): void;
   /** Python itself has died: memory is exhausted, for example. */
@@ -27,6 +31,7 @@ export interface KernelEvents {
 
 /** The module `laneway.apps.browser`. */
 export interface BrowserApp extends PyProxy {
+  readonly VERSION: string;
   start: PyCallable;
 }
 
@@ -48,8 +53,11 @@ export async function startKernel(
   events: KernelEvents,
   safepoints?: Safepoints,
 ): Promise<Kernel> {
-  const post = (message: Uint8Array, buffers: Iterable<Uint8Array>) =>
-    events.message({ message: own(message), buffers: Array.from(buffers, (buffer) => own(buffer).buffer) });
+  const post = (message: string | Uint8Array, buffers: Iterable<Uint8Array>) =>
+    events.message({
+      message: typeof message === "string" ? message : own(message),
+      buffers: Array.from(buffers, (buffer) => own(buffer).buffer),
+    });
   if (pyodide._api) pyodide._api.on_fatal = (error) => events.died(error);
   const start = app.start;
   const starting = start(post, () => events.stopped(), settings, safepoints) as Promise<Handlers> & PyProxy;

@@ -15,7 +15,7 @@ export interface Pyodide {
   readonly version: string;
   /** By name, what is loaded. */
   readonly loadedPackages: Record<string, string>;
-  readonly FS: unknown;
+  readonly FS: FileSystem;
   readonly PATH: unknown;
   readonly ERRNO_CODES: unknown;
   loadPackage(
@@ -35,11 +35,38 @@ export interface Pyodide {
   };
 }
 
+/** The part of Emscripten's file system that is used here. */
+export interface FileSystem {
+  lookupPath(path: string): { node: FileSystemNode };
+  /** The node of a name in a folder that has it. */
+  lookupNode(parent: FileSystemNode, name: string): FileSystemNode;
+  readdir(path: string): string[];
+  mkdirTree(path: string): void;
+  unlink(path: string): void;
+  writeFile(path: string, content: Uint8Array, options: { canOwn: boolean }): void;
+}
+
+export interface FileSystemNode {
+  node_ops: {
+    lookup(parent: FileSystemNode, name: string): FileSystemNode;
+    readdir(node: FileSystemNode): string[];
+  };
+  mtime: number;
+  ctime: number;
+}
+
+export interface LoadOptions {
+  indexURL: string;
+  stdout: (text: string) => void;
+  stderr: (text: string) => void;
+  lockFileURL?: string;
+  stdLibURL?: string;
+  /** What follows newer versions have only, and the last two are nowhere promised. */
+  lockFileContents?: Promise<string>;
+  packageBaseUrl?: string;
+  _loadSnapshot?: Promise<Uint8Array>;
+}
+
 export interface PyodideModule {
-  loadPyodide(options: {
-    indexURL: string;
-    lockFileURL?: string;
-    stdout: (text: string) => void;
-    stderr: (text: string) => void;
-  }): Promise<Pyodide>;
+  loadPyodide: (options: LoadOptions) => Promise<Pyodide>;
 }

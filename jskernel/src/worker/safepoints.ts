@@ -8,6 +8,7 @@
  */
 
 import type { Inbox } from "./inbox.js";
+import type { PageFile } from "./page-file.js";
 import type { PyCallable, Pyodide } from "./pyodide.js";
 
 const SIGUSR1 = 10;
@@ -112,6 +113,11 @@ export class Safepoints {
   wait(timeout: number): void {
     const rest = Math.min(timeout, this.#due - performance.now());
     if (rest > 0) this.#inbox.wait(rest);
+  }
+
+  /** See `Inbox.fetch`; undefined where files do not come that way. */
+  fetch(url?: string): PageFile | undefined {
+    return this.#inbox.fetch?.(url);
   }
 
   /** What the interpreter finds when it looks at the buffer. */

@@ -6,13 +6,15 @@ import {
   Client,
   ClientClosedError,
   ClosedError,
+  Execution,
   KernelDiedError,
   KernelError,
   KernelRestartedError,
   KernelTimeoutError,
+  MessagesLostError,
   MAX_OUTPUT,
 } from "@laneway/kernel";
-import type { ExecuteOptions, Message } from "@laneway/kernel";
+import type { ExecuteOptions, Message, Output, Subscription } from "@laneway/kernel";
 import { ScriptedKernel, scripted } from "./scripted.js";
 
 /** Let promises that can settle do so. */
@@ -21,18 +23,24 @@ const settled = () => new Promise((resolve) => setImmediate(resolve));
 /** From now on time passes only where the test says so. */
 function stopTime(t: TestContext) {
   t.mock.timers.enable({ apis: ["setTimeout"] });
-  return t.mock.timers;
+  let now = 0;
+  t.mock.method(performance, "now", () => now);
+  return {
+    tick(milliseconds: number): void {
+      for (const end = now + milliseconds; now < end; t.mock.timers.tick(1)) now++;
+    },
+  };
 }
 
 /** Keep what is said on the console. */
-function listenToConsole(t: TestContext): unknown[][] {
+function listenToConsole(t: TestContext, level: "error" | "warn" = "error"): unknown[][] {
   const said: unknown[][] = [];
-  t.mock.method(console, "error", (...items: unknown[]) => void said.push(items));
+  t.mock.method(console, level, (...items: unknown[]) => void said.push(items));
   return said;
 }
 
-const failureOf = async (call: PromiseLike<unknown>): Promise<unknown> =>
-  Promise.resolve(call).then(
+const failureOf = async (call: Promise<unknown> | Execution): Promise<unknown> =>
+  (call instanceof Execution ? call.done : call).then(
     () => assert.fail("It did not fail."),
     (error: unknown) => error,
   );
@@ -41,7 +49,7 @@ const tell = (code: unknown) => String(code);
 
 void test("file, then send, both at once and in the order of the calls", async () => {
   const { kc, kernel } = await scripted();
-  const calls = [kc.execute("1"), kc.complete("2"), kc.execute("3"), kc.interrupt()];
+  const calls = [kc.execute("1").done, kc.complete("2"), kc.execute("3").done, kc.interrupt()];
   assert.deepEqual(
     kernel.received.map(({ header }) => header.msg_type),
     ["execute_request", "complete_request", "execute_request", "interrupt_request"],
@@ -50,6 +58,53 @@ void test("file, then send, both at once and in the order of the calls", async (
   for (const request of kernel.received.splice(0)) kernel.finish(request);
   await Promise.all(calls);
   assert.equal(kc.pending, 0);
+});
+
+void test("a mode and its options are metadata", async () => {
+  const { kc, kernel } = await scripted();
+  const sent = (options: ExecuteOptions): unknown => {
+    kc.execute("1", options);
+    return JSON.parse(JSON.stringify(kernel.next("execute_request").metadata));
+  };
+  assert.deepEqual(sent({}), {});
+  assert.deepEqual(sent({ mode: "task" }), { laneway: { mode: "task" } });
+  assert.deepEqual(sent({ mode: "thread", thread: "io", deadlineMs: 500, metadata: { tags: [] } }), {
+    tags: [],
+    laneway: { mode: "thread", name: "io", timeout: 0.5 },
+  });
+  await kc.close();
+});
+
+void test("jobs are listed, cancelled and watched", async () => {
+  const { kc, kernel } = await scripted();
+  const job = { id: "1", kind: "cell", mode: "queue", lane: "main", state: "running", code: "x" };
+  const listed = kc.jobs();
+  const request = kernel.next("list_jobs_request");
+  assert.deepEqual([request.channel, request.content], ["control", {}]);
+  kernel.reply(request, { status: "ok", jobs: [job] });
+  assert.deepEqual(await listed, [job]);
+
+  const cancelled = kc.cancel("1");
+  const cancel = kernel.next("cancel_job_request");
+  assert.deepEqual([cancel.channel, cancel.content], ["control", { job_id: "1" }]);
+  kernel.reply(cancel, { status: "error", ename: "RemoteProtocolError", evalue: "There is no job '1'." });
+  await assert.rejects(cancelled, { name: "KernelError", message: "There is no job '1'." });
+
+  const watch = kc.watchJobs();
+  const first = watch.next();
+  const watching = kernel.next("list_jobs_request");
+  assert.deepEqual(watching.content, { watch: true });
+  kernel.publish(undefined, "job_event", { ...job, state: "ended" });
+  kernel.reply(watching, { status: "ok", jobs: [job] });
+  assert.deepEqual((await first).value, job);
+  assert.deepEqual((await watch.next()).value, { ...job, state: "ended" });
+  const end = watch.return();
+  await new Promise((resolve) => setImmediate(resolve));
+  const last = kernel.next("list_jobs_request");
+  assert.deepEqual(last.content, { watch: false });
+  kernel.reply(last, { status: "ok", jobs: [] });
+  await end;
+  await kc.close();
 });
 
 void test("reversed replies reach their owners", async () => {
@@ -64,7 +119,7 @@ void test("reversed replies reach their owners", async () => {
     kernel.reply(request, { status: "ok", execution_count: Number(request.content.code) });
   }
   for (const [i, execution] of executions.entries()) {
-    const result = await execution;
+    const result = await execution.done;
     assert.deepEqual([result.stdout, result.executionCount], [String(i), i]);
   }
 });
@@ -171,7 +226,7 @@ for (const idleFirst of [true, false]) {
     if (!idleFirst) kernel.stream(request, "b");
     if (idleFirst) kernel.reply(request);
     else kernel.status(request, "idle");
-    const result = await execution;
+    const result = await execution.done;
     assert.deepEqual(
       [result.stdout, result.complete, execution.state, kc.pending],
       [idleFirst ? "a" : "ab", true, "done", 0],
@@ -187,11 +242,10 @@ void test("an idle that never comes", async (t) => {
   kernel.reply(request);
   time.tick(1999);
   kernel.stream(request, "all there was"); // the reply has overtaken it
-  time.tick(1);
   time.tick(1999);
   assert.equal(kc.pending, 1);
   time.tick(1);
-  const result = await execution;
+  const result = await execution.done;
   assert.deepEqual([result.stdout, result.complete, kc.pending], ["all there was", false, 0]);
   kernel.status(request, "idle"); // after all: nobody minds
 });
@@ -201,7 +255,7 @@ void test("a duplicate live id is refused", async () => {
   const first = kc.execute("1", { msgId: "same" });
   assert.throws(() => kc.execute("2", { msgId: "same" }), RangeError);
   kernel.finish(kernel.next("execute_request"));
-  assert.equal((await first).status, "ok");
+  assert.equal((await first.done).status, "ok");
   assert.equal(kernel.received.length, 0);
   kc.execute("3", { msgId: "same" });
   assert.equal(kernel.next("execute_request").content.code, "3");
@@ -210,7 +264,7 @@ void test("a duplicate live id is refused", async () => {
 void test("results can be awaited any number of times", async () => {
   const { kc, kernel } = await scripted();
   const execution = kc.execute("x");
-  const both = Promise.all([execution, execution]);
+  const both = Promise.all([execution.done, execution.done]);
   kernel.finish(kernel.next("execute_request"), {
     status: "error",
     ename: "E",
@@ -233,7 +287,7 @@ void test("the whole result", async () => {
   kernel.publish(request, "display_data", { data: { "text/plain": "shown" }, metadata: {} });
   kernel.publish(request, "execute_result", { data: { "text/plain": "1" }, execution_count: 1 });
   kernel.finish(request, { status: "ok", execution_count: 1, user_expressions: { x: { status: "ok" } } });
-  const result = await execution;
+  const result = await execution.done;
   assert.deepEqual(
     [result.stdout, result.stderr, result.result, result.userExpressions, result.error],
     ["abd", "c", { "text/plain": "1" }, { x: { status: "ok" } }, undefined],
@@ -270,7 +324,7 @@ void test("a signal that outlives its calls holds none of them", async (t) => {
     listening--;
     remove(...args);
   });
-  const calls = [kc.execute("x", { signal }), kc.complete("x", 1, { signal })];
+  const calls = [kc.execute("x", { signal }).done, kc.complete("x", 1, { signal })];
   assert.equal(listening, 2);
   for (const request of kernel.received.splice(0)) kernel.finish(request);
   await Promise.all(calls);
@@ -406,7 +460,7 @@ void test("cancelling waits for the end", async () => {
   assert.equal(ended, false);
   kernel.finish(request, { status: "aborted" });
   await cancelled;
-  assert.deepEqual([(await execution).status, execution.state], ["aborted", "cancelled"]);
+  assert.deepEqual([(await execution.done).status, execution.state], ["aborted", "cancelled"]);
   await execution.cancel(); // harmless
   assert.equal(kernel.received.length, 0);
 });
@@ -444,7 +498,7 @@ void test("outputs as they come, for several readers", async () => {
     assert.equal(output.type, "stream");
     break; // leaving a loop ends nothing
   }
-  assert.equal((await execution).stdout, "one two");
+  assert.equal((await execution.done).stdout, "one two");
 });
 
 void test("an iteration throws what the execution fails with", async () => {
@@ -461,16 +515,179 @@ void test("an iteration throws what the execution fails with", async () => {
   assert.deepEqual(texts, ["stream"]);
 });
 
-void test("output is bounded, and what is dropped is counted", async () => {
+void test("of output that is too much the oldest is dropped, streams first, and counted", async (t) => {
+  const said = listenToConsole(t, "warn");
   const { kc, kernel } = await scripted();
   const execution = kc.execute("x");
   const request = kernel.next("execute_request");
+  kernel.publish(request, "display_data", { data: { "text/plain": "a plot" } });
+  kernel.publish(request, "error", { ename: "E", evalue: "", traceback: [] });
   const text = "x".repeat(MAX_OUTPUT / 4);
-  for (let i = 0; i < 10; i++) kernel.stream(request, text);
+  for (let i = 0; i < 10; i++) kernel.stream(request, text + i);
   kernel.finish(request);
-  const result = await execution;
-  assert.equal(execution.outputs.length + result.dropped, 10);
-  assert.equal(execution.outputs.length, 3);
+  const result = await execution.done;
+  assert.deepEqual(
+    result.outputs.map(({ type }) => type),
+    ["display_data", "error", "stream"],
+  );
+  assert.deepEqual([...result.stdout].filter((letter) => letter !== "x").join(""), "789");
+  assert.deepEqual([result.dropped, execution.dropped, said.length], [7, 7, 1]);
+});
+
+void test("of displays that are too much the oldest is dropped; one that is too large alone stays", async (t) => {
+  listenToConsole(t, "warn");
+  const { kc, kernel } = await scripted();
+  const execution = kc.execute("x");
+  const request = kernel.next("execute_request");
+  for (const number of [0, 1]) {
+    kernel.publish(request, "display_data", { data: { "text/plain": "x".repeat(MAX_OUTPUT) + number } });
+  }
+  kernel.finish(request);
+  const [output] = (await execution.done).outputs;
+  assert(output?.type === "display_data" && String(output.content.data["text/plain"]).endsWith("1"));
+  assert.equal(execution.dropped, 1);
+});
+
+void test("what is cleared is let go, and counts nowhere", async () => {
+  const { kc, kernel } = await scripted();
+  for (const wait of [true, false]) {
+    const execution = kc.execute("an animation");
+    const request = kernel.next("execute_request");
+    const frame = "x".repeat(MAX_OUTPUT / 4);
+    for (let i = 0; i < 10; i++) {
+      kernel.publish(request, "clear_output", { wait });
+      kernel.publish(request, "display_data", { data: { "text/plain": frame + i } });
+    }
+    assert.equal(execution.outputs.length, 2);
+    kernel.publish(request, "clear_output", { wait: true }); // for which nothing comes
+    assert.equal(execution.outputs.length, 3);
+    kernel.finish(request);
+    const shown: Output[] = [];
+    for await (const output of execution) shown.push(output);
+    assert.deepEqual(
+      shown.map(({ type }) => type),
+      ["clear_output", "display_data", "clear_output"],
+    );
+    assert.equal(execution.dropped, 0);
+  }
+});
+
+void test("what is cleared is the cell's own, and no update of another display", async () => {
+  const { kc, kernel } = await scripted();
+  const execution = kc.execute("x");
+  const request = kernel.next("execute_request");
+  for (const display_id of ["own", "other"]) {
+    const content = { data: { "text/plain": "x" }, transient: { display_id } };
+    if (display_id === "own") kernel.publish(request, "display_data", content);
+    kernel.publish(request, "update_display_data", content);
+  }
+  kernel.publish(request, "clear_output", { wait: false });
+  kernel.finish(request);
+  const [updated, cleared] = (await execution.done).outputs;
+  assert(updated?.type === "update_display_data" && updated.content.transient?.display_id === "other");
+  assert.equal(cleared?.type, "clear_output");
+});
+
+void test("an execution can be returned by an async function before it has ended", async () => {
+  const { kc, kernel } = await scripted();
+  const begin = async () => {
+    await settled();
+    return kc.execute("x");
+  };
+  const execution = await begin();
+  assert.equal(execution.state, "queued");
+  kernel.finish(kernel.next("execute_request"));
+  assert.equal((await execution.done).status, "ok");
+});
+
+void test("what comes after the end has an owner, until it is released", async () => {
+  const { kc, kernel } = await scripted();
+  const execution = kc.execute("x");
+  const request = kernel.next("execute_request");
+  const seen: unknown[] = [];
+  const following = (async () => {
+    for await (const { content } of execution.follow()) seen.push((content as { text: string }).text);
+  })();
+  kernel.stream(request, "early");
+  kernel.finish(request);
+  const result = await execution.done;
+  kernel.stream(request, "late");
+  await settled();
+  assert.deepEqual(seen, ["early", "late"]);
+  assert.equal(execution.outputs.length, 2);
+  assert.equal(result.stdout, "early");
+  const iterated: unknown[] = [];
+  for await (const { content } of execution) iterated.push((content as { text: string }).text);
+  assert.deepEqual(iterated, seen);
+  execution.release();
+  await following;
+  kernel.stream(request, "too late");
+  await settled();
+  assert.equal(execution.outputs.length, 2);
+});
+
+void test("what a comm message causes belongs to the cell that opened the comm, or to the one that is named", async () => {
+  const { kc, kernel } = await scripted();
+  kc.comms.registerTarget("target", () => undefined);
+  const [first, second] = [kc.execute("x", { msgId: "with.dots" }), kc.execute("y")];
+  const request = kernel.next("execute_request");
+  kernel.publish(request, "comm_open", { comm_id: "1", target_name: "target", data: {} });
+  kernel.finish(request);
+  const comm = kc.comms.get("1");
+  assert.equal(comm?.owner, first.msgId);
+  const texts = (run: Execution) => run.outputs.map(({ content }) => (content as { text: string }).text);
+  const answer = (sent: Message | undefined, text: string) => {
+    kernel.status(sent, "busy");
+    kernel.stream(sent, text);
+    kernel.status(sent, "idle");
+    kernel.stream(sent, `${text}, late`);
+  };
+  answer(comm?.send({}), "one");
+  answer(comm?.send({}, { owner: second.msgId }), "two");
+  assert.deepEqual(
+    [texts(first), texts(second)],
+    [
+      ["one", "one, late"],
+      ["two", "two, late"],
+    ],
+  );
+  assert.deepEqual([first.state, second.state], ["done", "queued"]);
+  // a comm that is opened while such a message is handled is of the same cell
+  const sent = comm?.send({});
+  kernel.publish(sent, "comm_open", { comm_id: "2", target_name: "target", data: {} });
+  assert.equal(kc.comms.get("2")?.owner, first.msgId);
+  if (comm) comm.owner = undefined;
+  answer(comm?.send({}), "nobody's");
+  assert.equal(texts(first).length, 2);
+});
+
+void test("no limit is no limit, and what is none is refused", async (t) => {
+  const time = stopTime(t);
+  const { kc, kernel } = await scripted();
+  const limits = [Infinity, 2 ** 31, Number.MAX_VALUE].map((timeoutMs) => ({ timeoutMs }));
+  const calls = limits.map((limit) => [kc.execute("x", limit).done, kc.complete("x", 1, limit)]).flat();
+  const restarted = kc.start({ timeoutMs: Infinity });
+  time.tick(10);
+  await settled();
+  for (const request of kernel.received.splice(0)) kernel.finish(request);
+  await Promise.all([...calls, restarted]);
+  assert.throws(() => kc.execute("x", { timeoutMs: NaN }), /timeoutMs is NaN/);
+  await assert.rejects(kc.complete("x", 1, { timeoutMs: -1 }), RangeError);
+  await assert.rejects(kc.restart({ timeoutMs: NaN }), RangeError);
+  assert.equal(kc.pending, 0);
+});
+
+void test("a client that waits for nothing has no timer", async (t) => {
+  const { kc, kernel } = await scripted();
+  const timers = t.mock.method(globalThis, "setTimeout");
+  const ended = t.mock.method(globalThis, "clearTimeout");
+  const execution = kc.execute("x", { timeoutMs: 3_600_000 });
+  const request = kernel.next("execute_request");
+  kernel.status(request, "idle");
+  kernel.reply(request);
+  await execution.done;
+  assert.equal(timers.mock.callCount(), 1);
+  assert.equal(ended.mock.calls.at(-1)?.arguments[0], timers.mock.calls[0]?.result);
 });
 
 void test("prompts find their own hooks, which may be asynchronous", async () => {
@@ -502,7 +719,7 @@ void test("a question ends with its cell", async () => {
   kernel.say("stdin", "input_request", {}, request);
   assert.equal(asked?.aborted, false);
   kernel.finish(request, { status: "error", ename: "KeyboardInterrupt", evalue: "" });
-  await execution;
+  await execution.done;
   assert.equal(asked.aborted, true);
   answer("too late");
   await settled();
@@ -526,10 +743,10 @@ for (const [what, stdin, message] of hooks) {
     assert.deepEqual(interrupt.metadata, { laneway: { msg_id: execution.msgId } });
     kernel.reply(interrupt);
     kernel.finish(request, { status: "error", ename: "KeyboardInterrupt", evalue: "" });
-    await assert.rejects(Promise.resolve(execution), message);
+    await assert.rejects(execution.done, message);
     assert.equal(execution.state, "failed");
     kernel.finish(another);
-    assert.equal((await other).status, "ok");
+    assert.equal((await other.done).status, "ok");
   });
 }
 
@@ -555,7 +772,7 @@ void test("strange messages are counted and nothing else", async () => {
   kernel.stream(request, "right");
   kernel.finish(request);
   kernel.reply(request);
-  const result = await execution;
+  const result = await execution.done;
   assert.deepEqual([result.stdout, result.outputs.length, result.status], ["right", 1, "ok"]);
 });
 
@@ -605,7 +822,7 @@ void test("a dead kernel is started again, by start or by restart", async () => 
     await kc[again]();
     const execution = kc.execute("x");
     kernel.finish(kernel.next("execute_request"));
-    assert.equal((await execution).status, "ok");
+    assert.equal((await execution.done).status, "ok");
     assert.deepEqual([kc.state, kc.failure], ["idle", undefined]);
   }
   assert.deepEqual(kernel.calls, { start: 2, restart: 1, close: 0 });
@@ -628,7 +845,7 @@ void test("a restart fails the old calls, and the same client goes on", async ()
   await restarted;
   assert.equal(kc.state, "idle");
   kernel.finish(kernel.next("execute_request"));
-  assert.equal((await fresh).status, "ok");
+  assert.equal((await fresh.done).status, "ok");
 });
 
 void test("a restart by a server fails what is pending", async () => {
@@ -652,7 +869,7 @@ void test("calls made during the start wait for it, and can be taken back", asyn
   const late = kc.execute("late", { timeoutMs: 10, onTimeout: "interrupt" });
   const unwanted = kc.execute("unwanted");
   await unwanted.cancel();
-  assert.deepEqual([(await unwanted).status, unwanted.state], ["aborted", "cancelled"]);
+  assert.deepEqual([(await unwanted.done).status, unwanted.state], ["aborted", "cancelled"]);
   const asked = failureOf(kc.complete("x", 1, { timeoutMs: 10 }));
   time.tick(10);
   assert((await failureOf(late)) instanceof KernelTimeoutError);
@@ -665,7 +882,7 @@ void test("calls made during the start wait for it, and can be taken back", asyn
     ["first"],
   );
   kernel.finish(kernel.next("execute_request"));
-  assert.equal((await first).status, "ok");
+  assert.equal((await first.done).status, "ok");
 });
 
 void test("what cannot be sent is its caller's error, at once or when it is its turn", async () => {
@@ -682,7 +899,7 @@ void test("what cannot be sent is its caller's error, at once or when it is its 
   assert((await failureOf(execution)) instanceof TypeError);
   assert((await call) instanceof TypeError);
   kernel.finish(kernel.next("execute_request"));
-  assert.equal((await fine).status, "ok");
+  assert.equal((await fine.done).status, "ok");
   assert.equal(kc.pending, 0);
 });
 
@@ -827,19 +1044,16 @@ void test("a listener can be taken off; one that throws disturbs nobody", async 
   const off = kc.on("state", () => count++);
   kc.on("state", () => assert.fail("a mistake"));
   kc.on("state", () => Promise.reject(new Error("another")));
-  const filtered = kc.subscribe(() => assert.fail("a third"));
   const execution = kc.execute("x");
   const request = kernel.next("execute_request");
   kernel.status(request, "busy");
   off();
   kernel.finish(request);
-  assert.equal((await execution).status, "ok");
+  assert.equal((await execution.done).status, "ok");
   await settled();
   assert.equal(count, 1);
   assert.equal(said.filter(([, error]) => /a mistake/.test(String(error))).length, 2);
   assert.equal(said.filter(([, error]) => /another/.test(String(error))).length, 2);
-  assert.equal(said.filter(([, error]) => /a third/.test(String(error))).length, 3);
-  filtered.close();
 });
 
 void test("subscriptions are bounded and independent", async () => {
@@ -850,10 +1064,72 @@ void test("subscriptions are bounded and independent", async () => {
   few.close();
   const texts: unknown[] = [];
   for await (const { content } of few) texts.push(content.text);
-  assert.deepEqual([texts, few.dropped], [["0", "1", "2"], 7]);
+  assert.deepEqual([texts, few.dropped], [["7", "8", "9"], 7]);
   everything.close();
   kernel.stream(undefined, "not any more");
   assert.equal(everything.size, 10);
+});
+
+void test("of what a subscription cannot hold, replies, questions, statuses and errors stay", async (t) => {
+  const said = listenToConsole(t, "warn");
+  const { kc, kernel } = await scripted();
+  const few = kc.subscribe(undefined, 2);
+  const large = kc.subscribe();
+  const execution = kc.execute("x", { stdin: () => "" });
+  const request = kernel.next("execute_request");
+  kernel.status(request, "busy");
+  kernel.say("stdin", "input_request", { prompt: "" }, request);
+  kernel.publish(request, "error", { ename: "E", evalue: "", traceback: [] });
+  const text = "x".repeat(MAX_OUTPUT / 4);
+  for (let i = 0; i < 10; i++) kernel.stream(request, text + i);
+  kernel.finish(request);
+  await execution.done;
+  const types = async (messages: Subscription) => {
+    messages.close();
+    const seen: string[] = [];
+    for await (const { header, content } of messages) {
+      seen.push(header.msg_type === "stream" ? String(content.text).slice(-1) : header.msg_type);
+    }
+    return seen;
+  };
+  const others = ["status", "input_request", "error"];
+  assert.deepEqual(await types(few), [...others, "8", "9", "execute_reply", "status"]);
+  assert.equal(few.dropped, 8);
+  assert.deepEqual(await types(large), [...others, "7", "8", "9", "execute_reply", "status"]);
+  assert.equal(large.dropped, 7);
+  assert.match(said.join(" "), /subscription/);
+});
+
+void test("what a subscription's filter throws is its reader's error, and nobody else's", async () => {
+  const { kc, kernel } = await scripted();
+  const broken = kc.subscribe(({ header }) => {
+    if (header.msg_type === "stream") throw new Error("a mistake");
+    return true;
+  });
+  const other = kc.subscribe();
+  const execution = kc.execute("x");
+  const request = kernel.next("execute_request");
+  kernel.status(request, "busy");
+  kernel.stream(request, "text");
+  kernel.finish(request);
+  assert.equal((await execution.done).stdout, "text");
+  assert.equal((await broken.next()).value?.header.msg_type, "status");
+  await assert.rejects(broken.next(), /a mistake/);
+  assert.deepEqual(await broken.next(), { done: true, value: undefined });
+  assert.equal(other.size, 4);
+});
+
+void test("comms: metadata", async () => {
+  const { kc, kernel } = await scripted();
+  const comm = kc.comms.open("target", {}, { metadata: { version: "1.0.0" }, commId: "own" });
+  comm.send({}, { metadata: { a: 1 } });
+  comm.close({}, { metadata: { b: 1 } });
+  const sent = kernel.received.map(({ metadata, content }) => [metadata, content.comm_id]);
+  assert.deepEqual(sent, [
+    [{ version: "1.0.0" }, "own"],
+    [{ a: 1 }, "own"],
+    [{ b: 1 }, "own"],
+  ]);
 });
 
 void test("comms: opened here", async () => {
@@ -864,7 +1140,7 @@ void test("comms: opened here", async () => {
   assert.equal(kc.comms.get(comm.commId), comm);
   const bytes = new Uint8Array([0, 1, 2, 3]);
   const own = new ArrayBuffer(2);
-  comm.send({ b: 2 }, [bytes.subarray(1, 3), own]);
+  comm.send({ b: 2 }, { buffers: [bytes.subarray(1, 3), own] });
   const { content, buffers } = kernel.next("comm_msg");
   assert.deepEqual(content, { comm_id: comm.commId, data: { b: 2 } });
   assert.deepEqual(new Uint8Array(buffers[0] ?? []), new Uint8Array([1, 2]));
@@ -893,6 +1169,46 @@ void test("comms: opened here", async () => {
   assert.equal(kc.comms.get(comm.commId), undefined);
 });
 
+const numberOf = ({ content }: Message) => (content.data as { number: number }).number;
+
+for (const how of ["reads", "gives a hook"]) {
+  void test(`comms: of what waits too long the oldest is lost, and whoever ${how} is told`, async (t) => {
+    const said = listenToConsole(t, "warn");
+    const { kc, kernel } = await scripted();
+    const comm = kc.comms.open("target");
+    const text = "x".repeat(2 ** 26); // of 256 MiB that wait
+    const say = (number: number) =>
+      kernel.publish(undefined, "comm_msg", { comm_id: comm.commId, data: { number, text } });
+    for (let number = 0; number < 5; number++) say(number);
+    const seen: number[] = [];
+    const lost = (error: unknown) => error instanceof MessagesLostError && error.count === 2;
+    if (how === "reads") {
+      await assert.rejects(comm.next(), lost);
+      comm.close();
+      for await (const message of comm) seen.push(numberOf(message));
+    } else {
+      const hook = (message: Message) => seen.push(numberOf(message));
+      assert.throws(() => comm.onMsg(hook), lost);
+      comm.onMsg(hook);
+      comm.onMsg(undefined);
+      for (let number = 5; number < 8; number++) say(number); // they fit again
+      comm.onMsg(hook);
+    }
+    assert.deepEqual(seen, how === "reads" ? [2, 3, 4] : [2, 3, 4, 5, 6, 7]);
+    assert.equal(said.length, 1);
+  });
+}
+
+void test("of what waits the newest is kept, however large", async (t) => {
+  listenToConsole(t, "warn");
+  const { kc, kernel } = await scripted();
+  const messages = kc.subscribe();
+  kernel.publish(undefined, "display_data", { data: { "text/plain": "x".repeat(2 * MAX_OUTPUT) } });
+  assert.deepEqual([messages.size, messages.dropped], [1, 0]);
+  kernel.publish(undefined, "display_data", { data: {} });
+  assert.deepEqual([messages.size, messages.dropped], [1, 1]);
+});
+
 void test("comms: opened by the kernel, and closed here", async (t) => {
   const said = listenToConsole(t);
   const { kc, kernel } = await scripted();
@@ -904,7 +1220,12 @@ void test("comms: opened by the kernel, and closed here", async (t) => {
       throw new Error("a mistake");
     });
   });
-  kernel.publish(undefined, "comm_open", { comm_id: "1", target_name: "other", data: {} });
+  kernel.publish(undefined, "comm_open", { comm_id: "0", target_name: "another client's", data: {} });
+  assert.equal(kernel.received.length, 0);
+  kc.execute("x");
+  const request = kernel.next("execute_request");
+  kernel.publish(request, "comm_open", { comm_id: "1", target_name: "unknown", data: {} });
+  assert.equal(kernel.next("comm_close").content.comm_id, "1");
   kernel.publish(undefined, "comm_open", { comm_id: "2", target_name: "target", data: "opened" });
   kernel.publish(undefined, "comm_msg", { comm_id: "2", data: "one" });
   kernel.publish(undefined, "comm_msg", { comm_id: "2", data: "two" });
@@ -914,3 +1235,23 @@ void test("comms: opened by the kernel, and closed here", async (t) => {
   kc.comms.get("2")?.close();
   assert.equal(kernel.next("comm_close").content.comm_id, "2");
 });
+
+for (const how of ["cancel", "job"]) {
+  void test(`a ${how} does not overtake its cell behind a server`, async () => {
+    const { kc, kernel } = await scripted();
+    kernel.answering = false;
+    kernel.overtakes = true;
+    const execution = kc.execute("x");
+    const cancelling = how === "cancel" ? execution.cancel() : kc.cancel(execution.msgId);
+    const barrier = kernel.next("kernel_info_request");
+    assert.equal(barrier.channel, "shell");
+    const request = kernel.next("execute_request");
+    assert.deepEqual(kernel.received, []);
+    kernel.reply(barrier, kernel.info);
+    await new Promise((resolve) => setImmediate(resolve));
+    kernel.reply(kernel.next(how === "cancel" ? "interrupt_request" : "cancel_job_request"));
+    kernel.finish(request, { status: "aborted" });
+    await cancelling;
+    assert.equal((await execution.done).status, "aborted");
+  });
+}

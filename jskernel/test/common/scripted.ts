@@ -20,6 +20,7 @@ export class ScriptedKernel implements ClientTransport {
   readonly calls = { start: 0, restart: 0, close: 0 };
   /** Where it is false, starts and restarts wait. */
   answering = true;
+  overtakes = false;
   /** Of kernel_info_reply. */
   info: Record<string, unknown> = { status: "ok", laneway: {} };
 

@@ -10,6 +10,7 @@ import { MailboxInbox } from "#lib/worker/inbox.js";
 class Pair {
   received: string[] = [];
   posted: ToWorker[] = [];
+  asked: [number, string | undefined][] = [];
   inbox: MailboxInbox;
   outbox: Outbox;
   onReceive: () => void = () => undefined;
@@ -24,6 +25,8 @@ class Pair {
       },
       stop: () => this.received.push("stop"),
       room: () => this.outbox.flush(),
+      taken: () => undefined,
+      fetch: (id, url) => this.asked.push([id, url]),
     });
   }
 
@@ -123,4 +126,27 @@ void test("a message that comes while another is handed over is handed over afte
   pair.inbox.drain();
   assert.deepEqual(pair.received, ["a", "b"]);
   assert.deepEqual(nested, [true, true]);
+});
+
+void test("a file comes in parts, between messages; of one that is not wanted any more nothing is taken", () => {
+  const pair = new Pair(1024);
+  pair.inbox.open();
+  const note = { id: 1, status: 200, total: 0, ended: false };
+  pair.inbox.fetch("a.whl");
+  pair.outbox.note(note);
+  pair.outbox.part(new Uint8Array(3000).fill(1));
+  const file = pair.inbox.fetch("b.whl")!;
+  pair.send("x", "kernel_info_request");
+  pair.outbox.note({ ...note, id: 2, total: 3000 });
+  pair.outbox.part(new Uint8Array(3000).fill(2));
+  pair.outbox.note({ ...note, id: 2, total: 3000, ended: true });
+  for (let turn = 0; turn < 100 && !file.ended; turn++) pair.inbox.drain(); // the mailbox is smaller than they are
+  assert.deepEqual(pair.received, ["x"]);
+  assert.deepEqual(pair.asked, [
+    [1, "a.whl"],
+    [2, "b.whl"],
+  ]);
+  assert.deepEqual([file.status, file.received, file.total, file.ended], [200, 3000, 3000, true]);
+  assert.deepEqual(file.content(), new Uint8Array(3000).fill(2));
+  assert.equal(pair.inbox.fetch(), undefined);
 });

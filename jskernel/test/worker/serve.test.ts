@@ -1,18 +1,21 @@
 // The bridge against a real Pyodide; the Python end is a package of a few lines that answers what it is sent.
 import assert from "node:assert/strict";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { loadPyodide } from "pyodide";
-import type { FromWorker, ToWorker } from "@laneway/kernel";
+import { VERSION } from "@laneway/kernel";
+import type { FromWorker, Manifest, ToWorker, WorkerOptions } from "@laneway/kernel";
 import { serve } from "@laneway/kernel/worker";
 import type { BootHooks, Pyodide } from "@laneway/kernel/worker";
 
-const indexURL = fileURLToPath(new URL(".", import.meta.resolve("pyodide")));
+const kernelURL = new URL(".", import.meta.resolve("pyodide")).href;
+const indexURL = fileURLToPath(kernelURL);
 
 const ECHO = `
+VERSION = ${JSON.stringify(VERSION)}
 from types import SimpleNamespace
 from pyodide.ffi import to_js
 
@@ -21,7 +24,7 @@ async def start(post, stopped, settings, safepoints):
         data = message.to_bytes()
         if data == b"die":
             raise RuntimeError("died")
-        post(to_js(data), to_js([buffer.to_bytes() for buffer in buffers]))
+        post(data.decode() if len(data) < 2000 else to_js(data), to_js([buffer.to_bytes() for buffer in buffers]))
     return SimpleNamespace(receive=receive, stop=lambda: stopped())
 `;
 const PACK = `
@@ -34,14 +37,39 @@ with zipfile.ZipFile("/tmp/wheel", "w") as wheel:
 
 const folder = await mkdtemp(join(tmpdir(), "laneway-"));
 const wheel = join(folder, "laneway-0-py3-none-any.whl");
+const older = join(folder, "older", "laneway-0-py3-none-any.whl");
 
 before(async () => {
   const pyodide = await loadPyodide({ indexURL });
-  pyodide.runPython(`source = ${JSON.stringify(ECHO)}\n${PACK}`);
   const files = pyodide.FS as { readFile(path: string): Uint8Array };
-  await writeFile(wheel, files.readFile("/tmp/wheel"));
+  await mkdir(join(folder, "older"));
+  for (const [path, source] of [
+    [wheel, ECHO],
+    [older, ECHO.replace(VERSION, "0.0")],
+  ] as const) {
+    pyodide.runPython(`source = ${JSON.stringify(source)}\n${PACK}`);
+    await writeFile(path, files.readFile("/tmp/wheel"));
+  }
 });
 after(() => rm(folder, { recursive: true }));
+
+const manifest: Manifest = {
+  laneway: VERSION,
+  build: "",
+  python: "",
+  worker: "",
+  core: "./",
+  stdlib: "python_stdlib.zip",
+  lock: "pyodide-lock.json",
+  index: "",
+  kernel: [wheel],
+  preload: [],
+  offline: 0,
+  files: {},
+};
+const options: WorkerOptions = { kernelURL, manifest, way: "plain" };
+
+const text = new TextDecoder();
 
 class Page {
   received: FromWorker[] = [];
@@ -52,19 +80,26 @@ class Page {
     | undefined;
 
   constructor(hooks: BootHooks = {}) {
-    const afterLoad = (pyodide: Pyodide) => void (this.pyodide = pyodide);
+    const claim = (pyodide: Pyodide) => void (this.pyodide = pyodide);
     this.send = serve(
       { post: (message, transfer) => this.#receive(structuredClone(message, { transfer })) },
-      { afterLoad, ...hooks },
+      { claim, ...hooks },
     );
   }
 
   start(): void {
-    this.send({ type: "start", options: { indexURL, packages: [wheel] } });
+    this.send({ type: "start", options });
   }
 
-  say(text: string, buffers: ArrayBuffer[] = []): void {
-    this.send({ type: "message", message: new TextEncoder().encode(text), buffers });
+  /** Start, and take the kernel. */
+  async open(): Promise<void> {
+    this.start();
+    await this.wait("ready");
+    this.send({ type: "claim", options: undefined });
+  }
+
+  say(words: string, buffers: ArrayBuffer[] = []): void {
+    this.send({ type: "message", message: new TextEncoder().encode(words), buffers });
   }
 
   async wait(type: FromWorker["type"], count = 1): Promise<void> {
@@ -76,7 +111,9 @@ class Page {
 
   get texts(): string[] {
     return this.received.flatMap((item) =>
-      item.type === "message" ? [new TextDecoder().decode(item.message)] : [],
+      item.type !== "message"
+        ? []
+        : [typeof item.message === "string" ? item.message : text.decode(item.message)],
     );
   }
 
@@ -96,10 +133,10 @@ class Page {
   }
 }
 
-void test("early messages wait in order; buffers cross; stop is answered once", async () => {
+void test("messages keep their order; buffers cross; stop is answered once", async () => {
   const page = new Page();
+  await page.open();
   page.say("one");
-  page.start();
   page.say("two", [new Uint8Array([1, 2]).buffer, new Uint8Array([3]).buffer]);
   await page.wait("message", 2);
   assert.deepEqual(page.texts, ["one", "two"]);
@@ -119,10 +156,20 @@ void test("early messages wait in order; buffers cross; stop is answered once", 
   assert.equal(page.texts.length, 2);
 });
 
+void test("short and long messages cross, whatever they are made of", async () => {
+  const page = new Page();
+  await page.open();
+  const texts = ["grün 🐍 \u2028", "grün 🐍 \u2028".repeat(1000), "x".repeat(100_000)];
+  for (const words of texts) page.say(words);
+  await page.wait("message", texts.length);
+  assert.deepEqual(page.texts, texts);
+  const kinds = page.received.flatMap((item) => (item.type === "message" ? [typeof item.message] : []));
+  assert.deepEqual(kinds, ["string", "object", "object"]);
+});
+
 void test("memory does not grow with the number of messages", async () => {
   const page = new Page();
-  page.start();
-  await page.wait("ready");
+  await page.open();
   const used = () => {
     page.pyodide?.runPython("import gc; gc.collect()");
     return page.pyodide?.runPython("import sys; sys.getallocatedblocks()") as number;
@@ -141,20 +188,32 @@ void test("memory does not grow with the number of messages", async () => {
 
 void test("what a start lacks is said in a sentence", async () => {
   const page = new Page();
-  page.send({ type: "start", options: { indexURL: "/nowhere/", packages: [] } });
+  page.send({ type: "start", options: { ...options, kernelURL: "file:///nowhere/" } });
   await page.wait("failed");
   const failed = page.received.at(-1);
   assert(failed?.type === "failed");
-  assert.match(failed.error, /^Pyodide could not be loaded from \/nowhere\/; check the address/);
+  assert.match(failed.error, /^Python could not be loaded from file:\/\/\/nowhere\/; check the address/);
 });
 
-void test("an embedder's failure ends the start", async () => {
+void test("another version of the Python package is a sentence, and final", async () => {
+  const page = new Page();
+  page.send({ type: "start", options: { ...options, manifest: { ...manifest, kernel: [older] } } });
+  await page.wait("failed");
+  const failed = page.received.at(-1);
+  assert(failed?.type === "failed" && failed.final);
+  assert.match(
+    failed.error,
+    /^This page's scripts are of Laneway .+, but the Python package of 0\.0: reload/,
+  );
+});
+
+void test("an embedder's failure ends the kernel", async () => {
   const page = new Page({
-    afterLoad() {
+    claim() {
       throw new Error("no drive");
     },
   });
-  page.start();
+  await page.open();
   await page.wait("failed");
   const failed = page.received.at(-1);
   assert(failed?.type === "failed");
@@ -163,16 +222,9 @@ void test("an embedder's failure ends the start", async () => {
 
 void test("a Python that throws has died, and says so once", async () => {
   const page = new Page();
-  page.start();
-  await page.wait("ready");
+  await page.open();
   page.say("die");
   page.say("die");
   await page.wait("failed");
   assert.equal(page.received.filter(({ type }) => type === "failed").length, 1);
-});
-
-void test("a stop before the start is an end", async () => {
-  const page = new Page();
-  page.send({ type: "stop" });
-  await page.wait("stopped");
 });

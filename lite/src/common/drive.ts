@@ -1,14 +1,12 @@
 /**
  * How JupyterLite's files reach the worker. Its file system is synchronous and the page's contents are not, so the
- * worker blocks for each answer: on a `SharedArrayBuffer` where the page is cross-origin isolated, else on a
- * synchronous request to JupyterLite's service worker.
+ * worker blocks for each answer: on a `SharedArrayBuffer` where page and worker share memory, else on a synchronous
+ * request to JupyterLite's service worker.
  *
  * The shared buffer: Int32 STATE (REQUESTED, then ANSWERED or REFUSED) and Int32 SIZE, the bytes of the whole answer
  * (JSON), then as much of it as fits. The worker asks for the rest part by part, with a request of `null`.
  */
 
-import type { StartOptions } from "@laneway/kernel";
-import type { MailOptions, ServiceWorkerOptions } from "./mail.js";
 import type { TDriveMethod, TDriveRequest } from "@jupyterlite/services/lib/contents/drivefs.js";
 
 export const STATE = 0;
@@ -16,8 +14,8 @@ export const SIZE = 1;
 export const HEADER_BYTES = 8;
 export const PART_BYTES = 1 << 20;
 
-export const REQUESTED = 0;
-export const ANSWERED = 1;
+export const ANSWERED = 0;
+export const REQUESTED = 1;
 export const REFUSED = 2;
 
 /** Worker to page, beside the messages of the kernel. */
@@ -28,7 +26,10 @@ export interface DriveMessage {
 }
 
 /** What the worker needs to mount the drive. */
-export interface DriveOptions extends ServiceWorkerOptions {
+export interface DriveOptions {
+  /** How it reaches the page through JupyterLite's service worker. */
+  baseUrl: string;
+  browsingContextId: string;
   /** JupyterLab's drive, "" for the default one. */
   name: string;
   /** The folder of the notebook in that drive. */
@@ -36,9 +37,8 @@ export interface DriveOptions extends ServiceWorkerOptions {
   shared?: SharedArrayBuffer;
 }
 
-export interface LiteStartOptions extends StartOptions {
+/** What the worker is told when a notebook takes its kernel. */
+export interface LiteClaim {
   /** Without it the kernel has no files of JupyterLite. */
   drive?: DriveOptions;
-  /** Without it, and without shared memory, no message reaches a worker that computes. */
-  mail?: MailOptions;
 }

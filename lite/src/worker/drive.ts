@@ -12,6 +12,9 @@ import type { DriveMessage, DriveOptions } from "../common/drive.js";
 
 const MOUNTPOINT = "/drive";
 
+/** Milliseconds that the page may take for an answer: longer than it is busy, and not for ever. */
+const PATIENCE = 30_000;
+
 /** The part of Emscripten's file system that is used here. */
 interface FileSystem {
   mkdirTree(path: string): void;
@@ -20,7 +23,7 @@ interface FileSystem {
 }
 
 export function mountDrive(pyodide: Pyodide, options: DriveOptions): void {
-  const FS = pyodide.FS as FileSystem & DriveFS.IOptions["FS"];
+  const FS = pyodide.FS as unknown as FileSystem & DriveFS.IOptions["FS"];
   const mount: DriveFS.IOptions = {
     FS,
     PATH: pyodide.PATH as DriveFS.IOptions["PATH"],
@@ -75,13 +78,24 @@ class SharedContents extends ContentsAPI {
   }
 
   #ask(request: DriveMessage["request"]): void {
+    this.#wait(); // for the answer to a request that was given up: the buffer has room for one
     Atomics.store(this.#control, STATE, REQUESTED);
     const message: DriveMessage = { type: "drive", request };
     self.postMessage(message);
-    Atomics.wait(this.#control, STATE, REQUESTED);
-    if (Atomics.load(this.#control, STATE) !== ANSWERED) {
-      const { EINVAL } = this.ERRNO_CODES as Record<"EINVAL", number>;
-      throw new (this.FS.ErrnoError as new (code: number) => Error)(EINVAL);
-    }
+    this.#wait();
+    if (Atomics.load(this.#control, STATE) !== ANSWERED) throw this.#error("EINVAL");
+  }
+
+  /** Block until nothing is asked. */
+  #wait(): void {
+    if (Atomics.wait(this.#control, STATE, REQUESTED, PATIENCE) !== "timed-out") return;
+    console.error("Laneway: the page does not answer when it is asked for a file; is it busy, or paused?");
+    throw this.#error("ETIMEDOUT");
+  }
+
+  /** What Python raises as an OSError. */
+  #error(name: "EINVAL" | "ETIMEDOUT"): Error {
+    const codes = this.ERRNO_CODES as Record<typeof name, number>;
+    return new (this.FS.ErrnoError as new (code: number) => Error)(codes[name]);
   }
 }

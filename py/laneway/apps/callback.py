@@ -5,17 +5,18 @@ works in CPython as well.
 from __future__ import annotations
 
 import asyncio
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..hosts.loop import LoopHost, Platform
-from ..interpreter.ipython import IPythonInterpreter, Settings
-from ..protocol.errors import SettingsError
-from ..protocol.ports import Interpreter
+from .. import console
+from ..hosts.loop import LoopHost
+from ..interpreter.ipython import IPythonInterpreter, Session, Settings
+from ..interpreter.progress import Fetch
+from ..protocol.ports import Interpreter, Platform
 from ..transports.callback import CallbackTransport, SendCallback
-
-_SETTINGS: dict[str, type] = {"pipIndexURLs": list}
+from .settings import KernelSettings, Where
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ async def start_callback_kernel(
     platform: Platform | None = None,
     capabilities: Mapping[str, Any] | None = None,
     interpreter: Interpreter | None = None,
+    session: Session | None = None,
+    fetch: Fetch | None = None,
 ) -> Handlers:
     """Start a kernel on the running event loop (asyncio, Pyodide's webloop).
 
@@ -46,16 +49,18 @@ async def start_callback_kernel(
     fields of the Jupyter messaging spec; its binary buffers go beside it. `stopped()` is called once, when
     the kernel has ended, be it by `Handlers.stop` or by a shutdown_request.
 
-    `settings`: `pipIndexURLs`, the package indexes (URLs) that `%pip install` asks first, in a browser.
+    `settings`: those of `settings.py` that are for a browser, by their keys: `pipIndexURLs`, for example.
     `platform` lets it answer while code blocks, see `LoopHost`; `capabilities` are added to what kernel_info
-    says of the host; `interpreter` replaces IPython.
+    says of the host; `interpreter` replaces IPython; `session` is IPython's, where it has been made before;
+    `fetch` fetches the files of packages in a browser, see `Settings`.
 
-    Raises SettingsError where a setting is unknown or of the wrong type.
+    Raises SettingsError where a setting is unknown or cannot be used.
     """
-    checked = _check(settings or {})
+    checked = KernelSettings.read(settings or {}, Where.BROWSER)
     transport = CallbackTransport(send)
+    own = Settings(pip_index_urls=checked.pip_index_urls, fetch=fetch)
     host = LoopHost(
-        interpreter or IPythonInterpreter(Settings(pip_index_urls=checked.get("pipIndexURLs", ()))),
+        interpreter or IPythonInterpreter(own, session),
         platform=platform,
         capabilities=capabilities,
     )
@@ -63,6 +68,10 @@ async def start_callback_kernel(
     async def serve() -> None:
         try:
             await host.serve(transport)
+        except Exception:
+            if not host.started.is_set():
+                raise
+            console.say("laneway: the kernel has failed and ends.\n" + traceback.format_exc())
         finally:
             _kernels.discard(task)
             if stopped and host.started.is_set():
@@ -80,12 +89,3 @@ async def start_callback_kernel(
 
 _kernels: set[asyncio.Task[None]] = set()
 """Event loops hold their tasks weakly; a kernel lives until it has ended."""
-
-
-def _check(settings: Mapping[str, Any]) -> Mapping[str, Any]:
-    for name, value in settings.items():
-        if name not in _SETTINGS:
-            raise SettingsError(f"There is no setting {name!r}; the settings are {', '.join(_SETTINGS)}.")
-        if not isinstance(value, _SETTINGS[name]):
-            raise SettingsError(f"The setting {name!r} must be a {_SETTINGS[name].__name__}, not {value!r}.")
-    return settings

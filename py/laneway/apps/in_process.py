@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..client.client import Client
+from ..protocol.errors import KernelError
 from ..protocol.message import Message
 from ..protocol.wire import decode_envelope, encode_envelope
 from ..transports.encoding import json_codec
+from ..transports.event_loops import in_trio
 from ..transports.memory import LocalClientTransport
 from .callback import start_callback_kernel
 
@@ -31,6 +33,10 @@ class _InProcessTransport(LocalClientTransport):
         self._stop: Callable[[], None] | None = None
 
     async def start(self, deliver: Callable[[Message], None], lost: Callable[[Exception], None]) -> None:
+        if in_trio():
+            raise KernelError(
+                "The kernel of in_process() runs on asyncio's event loop; under trio use laneway.launch()."
+            )
         await super().start(deliver, lost)
         kernel = await start_callback_kernel(self._receive, self.end, **self._options)
         self._stop = kernel.stop

@@ -2,29 +2,39 @@
 transport.
 
 `protocol/client.py` decides whose a message is; this gives it to its owner. No call touches a socket, and no
-user code is awaited by who reads. Everything runs on the event loop on which the client was started.
+user code is awaited by who reads. Everything runs on the event loop on which the client was started,
+asyncio's or trio's.
 """
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapping, Sequence
+from contextlib import suppress
+from contextvars import Context
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from ..protocol.client import Busy, ClientProtocol, Done, InputRequested, Pending, Published, Replied
+import anyio
+
+from ..protocol.client import Pending
 from ..protocol.errors import (
     ClientClosedError,
     KernelDiedError,
     KernelError,
     KernelRestartedError,
     KernelTimeoutError,
+    LocalProtocolError,
 )
+from ..protocol.jobs import JobInfo
 from ..protocol.message import Channel, Content, Message
 from ..protocol.ports import ClientTransport
 from ..session import new_session
+from ..transports.event_loops import EventLoop, Future, Task, running_loop
 from .comms import Comms
-from .execution import OUTPUT_TYPES, ExecResult, Execution, State, StdinHook
+from .debugger import Debugger
+from .execution import ExecResult, Execution, StdinHook
+from .router import Owner, Router, guarded
+from .subscription import Subscription
 
 if TYPE_CHECKING:
     from .sync import SyncClient
@@ -34,17 +44,13 @@ __all__ = ["Client", "ExecResult", "Execution"]
 UNRESPONSIVE = 3.0
 """Seconds without a heartbeat after which a kernel is called unresponsive."""
 
-INTERRUPT_GRACE = 2.0
-"""Seconds that a cell which was interrupted for its timeout has to end, before it is abandoned."""
-
-IDLE_GRACE = 2.0
-"""Seconds after a reply, or an output that comes later, that a missing idle is waited for."""
-
 
 class Client:
-    """A connection to one kernel. Use it as an async context manager, or `start` and `aclose` it."""
+    """A connection to one kernel: `async with laneway.launch() as kc`, or `kc = await laneway.launch()` and
+    `aclose`. Starting it raises KernelTimeoutError where the kernel does not answer in `timeout` seconds.
+    """
 
-    def __init__(self, transport: ClientTransport) -> None:
+    def __init__(self, transport: ClientTransport, *, timeout: float = 60) -> None:
         stamp = new_session()
         self.session = stamp.session
         """The session id in the headers of all that this client sends."""
@@ -52,27 +58,35 @@ class Client:
         """The kernel's kernel_info_reply content."""
         self.comms = Comms(self)
         """Open comms here, and register targets."""
-        self._protocol = ClientProtocol(stamp)
+        self.debugger = Debugger(self)
+        """Breakpoints, and what has stopped there."""
+        self._router = Router(stamp, self._published)
         self._transport = transport
-        self._executions: dict[str, Execution] = {}
-        self._requests: dict[str, asyncio.Future[Message]] = {}
+        self._timeout = timeout
         self._subscriptions: set[Subscription] = set()
+        self._followed: set[Execution] = set()
+        self._tasks: set[Task] = set()
         self._busy: set[str] = set()  # the cells, of any client, that run
+        self._watching = 0
         self._restarting = False
         self._ended: Exception | None = None
-        self._has_ended = asyncio.Event()
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._has_ended: Future[Exception] = Future()
+        self._loop: EventLoop | None = None
 
     # ---- its life
 
-    async def start(self, timeout: float = 60) -> Self:
-        """Connect and wait until the kernel answers. Raises KernelTimeoutError after `timeout` seconds."""
+    async def start(self) -> Self:
+        """Connect and wait until the kernel answers. Harmless if repeated."""
+        self._check()
+        if self.info:
+            return self
         began = time.monotonic()
-        self._loop = asyncio.get_running_loop()
+        self._loop = running_loop()
+        self._router.bind(self._loop)
         try:
-            async with asyncio.timeout(timeout):
+            with anyio.fail_after(self._timeout):
                 await self._transport.start(self._deliver, self._lost)
-                self.info = await self.kernel_info()
+                await self._introduce()
         except BaseException as error:
             await self.aclose()
             if isinstance(error, TimeoutError) and not isinstance(error, KernelTimeoutError):
@@ -80,13 +94,16 @@ class Client:
             raise
         return self
 
+    def __await__(self) -> Generator[Any, Any, Self]:
+        return self.start().__await__()
+
     async def aclose(self) -> None:
         """Disconnect; the kernel goes on. Calls that are pending raise ClientClosedError."""
         self._end(lambda _outputs: ClientClosedError("The client was closed."))
         await self._transport.close()
 
     async def __aenter__(self) -> Self:
-        return await self.start() if not self.info else self
+        return await self.start()
 
     async def __aexit__(self, *exc_info: object) -> None:
         await self.aclose()
@@ -100,9 +117,7 @@ class Client:
         """Wait until the kernel has died or the client was closed, and return the error that calls raise
         since then.
         """
-        await self._has_ended.wait()
-        assert self._ended is not None
-        return self._ended
+        return await self._has_ended
 
     @property
     def state(self) -> str:
@@ -120,12 +135,12 @@ class Client:
     @property
     def aims(self) -> bool:
         """Can the kernel interrupt one cell, and no other? Laneway's can."""
-        return "laneway" in self.info
+        return self._router.protocol.aims
 
     @property
     def pending(self) -> int:
         """How many requests are under way."""
-        return len(self._protocol.pending)
+        return len(self._router.protocol.pending)
 
     @property
     def sync(self) -> SyncClient:
@@ -145,9 +160,12 @@ class Client:
         self._restarting = True
         self._fail(lambda outputs: KernelRestartedError("The kernel was restarted.", outputs=outputs))
         try:
-            async with asyncio.timeout(timeout):
+            with anyio.fail_after(timeout):
                 await self._transport.restart()
-                self.info = await self.kernel_info()
+                await self._introduce()
+        except BaseException as error:
+            self._restart_failed(error)
+            raise
         finally:
             self._restarting = False
 
@@ -162,6 +180,8 @@ class Client:
         user_expressions: Mapping[str, str] | None = None,
         stop_on_error: bool = True,
         mode: Literal["queue", "task", "thread"] | None = None,
+        thread: str | None = None,
+        deadline: float | None = None,
         stdin: StdinHook | None = None,
         subshell: str | None = None,
         channel: Channel = Channel.SHELL,
@@ -172,12 +192,16 @@ class Client:
     ) -> Execution:
         """Send a cell, at once; await what is returned for its result.
 
+        `mode`: see the README, "Cells that do not wait"; `thread` names the thread. After `deadline` seconds,
+        from the cell's start on, the kernel ends it: its result is an error, with CellTimeoutError. (For the
+        kernel both are options of the mode: `name` and `timeout`.)
+
         `stdin` answers what the cell asks (without it `input()` raises in the cell). `timeout` is in seconds
         from now: then the execution fails with KernelTimeoutError, and with `on_timeout="interrupt"` the cell
         is interrupted as well.
 
-        Raises ValueError where `msg_id` is pending already, TypeError where something has no JSON form, and
-        what ended the client where it has ended.
+        Raises ValueError where `msg_id` is pending already or `timeout` is no time, TypeError where something
+        has no JSON form, and what ended the client where it has ended.
         """
         content: Content = {
             "code": code,
@@ -188,8 +212,9 @@ class Client:
             "stop_on_error": stop_on_error,
         }
         sent_metadata = dict(metadata or {})
-        if mode is not None:
-            sent_metadata["laneway"] = {**sent_metadata.get("laneway", {}), "mode": mode}
+        options = {"mode": mode, "name": thread, "timeout": deadline}
+        if options := {name: value for name, value in options.items() if value is not None}:
+            sent_metadata["laneway"] = {**sent_metadata.get("laneway", {}), **options}
         pending = self._file(
             "execute_request",
             content,
@@ -197,16 +222,17 @@ class Client:
             msg_id=msg_id,
             subshell_id=subshell,
             metadata=sent_metadata,
+            timeout=timeout,
+            interrupt=on_timeout == "interrupt",
         )
-        execution = self._executions[pending.id] = Execution(self, pending, stdin)
-        self._send(pending)
-        if timeout is not None:
-            asyncio.get_running_loop().call_later(timeout, self._expire, execution, on_timeout)
+        execution = Execution(self, pending, stdin)
+        self._send(pending, execution)
         return execution
 
     async def interrupt(self, msg_id: str | None = None, *, timeout: float | None = None) -> None:
         """Interrupt what runs; with `msg_id` only that cell, also one that is queued."""
         metadata = {"laneway": {"msg_id": msg_id}} if msg_id else {}
+        await self._arrived(msg_id, timeout)
         await self.request(
             "interrupt_request", {}, channel=Channel.CONTROL, metadata=metadata, timeout=timeout
         )
@@ -232,20 +258,14 @@ class Client:
             subshell_id=subshell,
             metadata=metadata,
             buffers=buffers,
+            timeout=timeout,
         )
-        future = self._requests[pending.id] = asyncio.get_running_loop().create_future()
-        began = time.monotonic()
+        call = _Call()
+        self._send(pending, call)
         try:
-            self._send(pending)
-            async with asyncio.timeout(timeout):
-                return await future
-        except TimeoutError:
-            raise KernelTimeoutError(
-                msg_type, "running" if pending.busy else "queued", time.monotonic() - began
-            ) from None
+            return await call.reply
         finally:
-            del self._requests[pending.id]
-            self._protocol.forget(pending)
+            self._router.forget(pending)
 
     async def kernel_info(self, **options: Any) -> Content:
         """The content of kernel_info_reply."""
@@ -288,7 +308,7 @@ class Client:
         return (await self.request("comm_info_request", content, **options)).content
 
     async def debug(self, request: Content, **options: Any) -> Content:
-        """The content of debug_reply to a Debug Adapter Protocol request."""
+        """The content of debug_reply to a Debug Adapter Protocol request; see `debugger` for its commands."""
         return (await self.request("debug_request", request, channel=Channel.CONTROL, **options)).content
 
     async def create_subshell(self, **options: Any) -> str:
@@ -309,6 +329,38 @@ class Client:
         reply = await self.request("list_subshell_request", {}, channel=Channel.CONTROL, **options)
         return _ok(reply.content)["subshell_id"]
 
+    async def jobs(self, *, watch: bool | None = None, timeout: float | None = None) -> list[JobInfo]:
+        """What runs and what is queued in the kernel, of whatever client. With `watch` the kernel publishes
+        `job_event` from now on, or not any more; see `watch_jobs`.
+        """
+        content = {} if watch is None else {"watch": watch}
+        reply = await self.request("list_jobs_request", content, channel=Channel.CONTROL, timeout=timeout)
+        return [JobInfo.parse(job) for job in _ok(reply.content)["jobs"]]
+
+    async def cancel(self, job_id: str, *, timeout: float | None = None) -> None:
+        """End this job (a cell's is its `msg_id`), and no other, and insist on it. Raises KernelError where
+        there is none.
+        """
+        content = {"job_id": job_id}
+        await self._arrived(job_id, timeout)
+        reply = await self.request("cancel_job_request", content, channel=Channel.CONTROL, timeout=timeout)
+        _ok(reply.content)
+
+    async def watch_jobs(self) -> AsyncGenerator[JobInfo, None]:
+        """The jobs that there are, then each cell and hook whenever its state changes, `ended` included."""
+        changes = self.subscribe(lambda message: message.msg_type == "job_event")
+        self._watching += 1
+        try:
+            for job in await self.jobs(watch=True):
+                yield job
+            async for message in changes:
+                yield JobInfo.parse(message.content)
+        finally:
+            changes.close()
+            self._watching -= 1
+            if self.alive and not self._watching:
+                await self.jobs(watch=False)
+
     async def shutdown(self, *, restart: bool = False, timeout: float | None = None) -> None:
         """Ask the kernel to end, and wait for its answer."""
         await self.request("shutdown_request", {"restart": restart}, channel=Channel.CONTROL, timeout=timeout)
@@ -321,57 +373,91 @@ class Client:
         content: Content,
         *,
         channel: Channel | str = Channel.SHELL,
+        metadata: dict[str, Any] | None = None,
         buffers: Sequence[Any] = (),
+        owner: str | None = None,
     ) -> Message:
-        """Send a message that gets no reply (comm messages) and return it."""
+        """Send a message that gets no reply (comm messages) and return it. `owner` is the msg_id of the
+        execution to which belongs what it causes.
+        """
         self._check()
-        message = self._protocol.message(msg_type, content, channel=Channel(channel), buffers=buffers)
+        message = self._router.protocol.message(
+            msg_type, content, channel=Channel(channel), owner=owner, metadata=metadata, buffers=buffers
+        )
         self._transport.send(message)
         return message
 
     def answer(self, question: Message, value: str) -> None:
         """Send the input_reply to an input_request."""
-        self._transport.send(self._protocol.answer(question, value))
+        self._transport.send(self._router.protocol.answer(question, value))
 
     def subscribe(
         self, wanted: Callable[[Message], bool] | None = None, maxsize: int = 10_000
     ) -> Subscription:
         """A copy of what the kernel sends from now on (all channels), where `wanted(message)`; independent of
-        everything else.
+        everything else. What `wanted` raises ends it, and is raised to who reads it.
+
+        Where it is not read in time, it keeps `maxsize` messages, 64 MiB at most: the oldest are dropped, and
+        counted, but never replies, questions, statuses and errors.
         """
         subscription = Subscription(wanted, maxsize, self._subscriptions.discard)
         self._subscriptions.add(subscription)
         return subscription
 
+    # ---- for executions and comms
+
+    def spawn(self, coroutine: Coroutine[Any, Any, None], context: Context | None = None) -> Task:
+        """Run it beside everything else. What it raises is told to the event loop."""
+        task = running_loop().create_task(coroutine, context=context)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def interrupt_soon(self, msg_id: str) -> None:
+        """Interrupt this cell, and do not wait for it."""
+
+        async def interrupt() -> None:
+            with suppress(KernelError):
+                await self.interrupt(msg_id)
+
+        self.spawn(interrupt())
+
+    def take_back(self, execution: Execution, error: Exception) -> None:
+        """Interrupt the cell; the execution fails with `error` when it has ended, or after a grace."""
+        if self._router.pending(execution.msg_id) is execution.pending:
+            self._router.abandon(execution.pending, error)
+            self.interrupt_soon(execution.msg_id)
+
+    def follow(self, execution: Execution) -> None:
+        """Keep it, also where nobody else has it."""
+        self._followed.add(execution)
+
+    def unfollow(self, execution: Execution) -> None:
+        """Nobody follows it any more."""
+        self._followed.discard(execution)
+
+    def release(self, execution: Execution) -> None:
+        """What comes late is not wanted any more."""
+        if self._router.owner(execution.msg_id) is execution:
+            self._router.release(execution.msg_id)
+
     # ---- from the transport
 
     def _deliver(self, message: Message) -> None:
         if message.msg_type == "status":
-            self._note_status(message)
-        for subscription in self._subscriptions:
+            guarded(self._note_status, message)
+        for subscription in list(self._subscriptions):
             subscription.offer(message)
-        for event in self._protocol.receive(message):
-            match event:
-                case Busy(pending):
-                    if execution := self._executions.get(pending.id):
-                        execution.begin()
-                case Published(pending, published):
-                    execution = self._executions.get(pending.id) if pending else None
-                    if execution and published.msg_type in OUTPUT_TYPES:
-                        execution.add(published)
-                    elif published.msg_type.startswith("comm_"):
-                        self.comms.receive(published)
-                case InputRequested(pending, question):
-                    if execution := self._executions.get(pending.id):
-                        execution.ask(question)
-                case Replied(pending):
-                    if (future := self._requests.get(pending.id)) and not future.done():
-                        future.set_result(message)
-                    elif not pending.done and (execution := self._executions.get(pending.id)):
-                        self._await_idle(execution)
-                case Done(pending):
-                    if execution := self._executions.pop(pending.id, None):
-                        execution.finish()
+        self._router.deliver(message)
+
+    def _published(self, message: Message, owner: Owner | None) -> None:
+        execution = owner if isinstance(owner, Execution) else None
+        if message.msg_type.startswith("comm_"):
+            self.comms.receive(message, execution)
+        elif message.msg_type == "debug_event":
+            self.debugger.receive(message)
+        elif execution:
+            execution.published(message)
 
     def _note_status(self, message: Message) -> None:
         """Cells make a kernel busy, what is answered beside them does not. A server says `restarting`,
@@ -399,61 +485,48 @@ class Client:
 
     # ---- within
 
+    async def _arrived(self, msg_id: str | None, timeout: float | None) -> None:
+        """Wait until the kernel has this request: what is sent on control may overtake it. An answer on shell
+        tells, where order is kept, and Laneway answers at once.
+        """
+        pending = self._router.pending(msg_id) if msg_id else None
+        if self.aims and pending and not pending.busy and pending.request.channel is Channel.SHELL:
+            await self.kernel_info(timeout=timeout)
+
+    async def _introduce(self) -> None:
+        self.info = await self.kernel_info()
+        self._router.protocol.aims = "laneway" in self.info
+
+    def _restart_failed(self, error: BaseException) -> None:
+        """There is no kernel any more."""
+        if not isinstance(error, KernelError) or isinstance(error, KernelDiedError):
+            self._lost(KernelDiedError(f"The kernel was not restarted: {error or type(error).__name__}"))
+
     def _file(self, msg_type: str, content: Content, **options: Any) -> Pending:
         self._check()
-        return self._protocol.request(msg_type, content, **options)
+        return self._router.protocol.request(msg_type, content, now=self._router.now, **options)
 
-    def _send(self, pending: Pending) -> None:
+    def _send(self, pending: Pending, owner: Owner) -> None:
+        self._router.own(pending, owner)
         try:
             self._transport.send(pending.request)
         except BaseException:
-            self._protocol.forget(pending)
-            self._executions.pop(pending.id, None)
+            self._router.forget(pending)
             raise
 
     def _check(self) -> None:
         if self._ended:
             raise self._ended
-
-    def _await_idle(self, execution: Execution) -> None:
-        asyncio.get_running_loop().call_later(IDLE_GRACE, self._no_idle, execution, execution.received)
-
-    def _no_idle(self, execution: Execution, received: int) -> None:
-        if self._executions.get(execution.msg_id) is not execution:
-            return
-        if execution.received > received:  # the reply has overtaken outputs: the idle may come after them
-            self._await_idle(execution)
-            return
-        del self._executions[execution.msg_id]
-        self._protocol.forget(execution.pending)
-        execution.finish()
-
-    def _expire(self, execution: Execution, on_timeout: str) -> None:
-        if self._executions.get(execution.msg_id) is not execution:
-            return
-        error = KernelTimeoutError(
-            "execute_request", execution.phase, execution.elapsed, tuple(execution.outputs)
-        )
-        if on_timeout == "interrupt" and (self.aims or execution.state is not State.QUEUED):
-            # its failure is told when it has ended, so that what the caller sends next is not aborted with it
-            execution.abandon(error)
-            task = asyncio.ensure_future(self.interrupt(execution.msg_id))
-            task.add_done_callback(lambda done: done.cancelled() or done.exception())
-            asyncio.get_running_loop().call_later(INTERRUPT_GRACE, self._give_up, execution, error)
-        else:
-            self._give_up(execution, error)
-
-    def _give_up(self, execution: Execution, error: Exception) -> None:
-        if self._executions.get(execution.msg_id) is execution:
-            del self._executions[execution.msg_id]
-            self._protocol.forget(execution.pending)
-            execution.fail(error, State.ABANDONED)
+        if self._loop is not None and running_loop() is not self._loop:
+            raise LocalProtocolError(
+                "This client belongs to another event loop; there, and from other threads, use kc.sync."
+            )
 
     def _end(self, error: Callable[[Sequence[Any]], Exception]) -> None:
         if self._ended:
             return
         self._ended = error(())
-        self._has_ended.set()
+        self._has_ended.set_result(self._ended)
         self._fail(error)
         for subscription in list(self._subscriptions):
             subscription.close()
@@ -461,50 +534,36 @@ class Client:
     def _fail(self, error: Callable[[Sequence[Any]], Exception]) -> None:
         """Fail all that is pending."""
         self._busy.clear()
-        executions, self._executions = self._executions, {}
-        for execution in executions.values():
-            execution.fail(error(tuple(execution.outputs)))
-        for future in self._requests.values():
-            if not future.done():
-                future.set_exception(error(()))
-        for pending in self._protocol.pending:
-            self._protocol.forget(pending)
+        self._router.fail(lambda owner: error(owner.outputs if isinstance(owner, Execution) else ()))
+        for execution in list(self._followed):
+            execution.release()
         self.comms.end()
+        self.debugger.end()
 
 
-class Subscription(AsyncIterator[Message]):
-    """A bounded copy of a client's messages. Iterate it; it ends with the client, or with `close`."""
+class _Call:
+    """Who waits for a reply."""
 
-    def __init__(
-        self, wanted: Callable[[Message], bool] | None, maxsize: int, closed: Callable[[Subscription], None]
-    ) -> None:
-        self.dropped = 0
-        """How many messages came while it was full; they are lost to this subscription only."""
-        self._wanted = wanted
-        self._closed = closed
-        self._queue: asyncio.Queue[Message | None] = asyncio.Queue()
-        self._maxsize = maxsize
+    def __init__(self) -> None:
+        self.reply: Future[Message] = Future()
 
-    def offer(self, message: Message) -> None:
-        """Take `message` if it is wanted and there is room."""
-        if self._wanted is not None and not self._wanted(message):
-            return
-        if self._queue.qsize() >= self._maxsize:
-            self.dropped += 1
-        else:
-            self._queue.put_nowait(message)
+    def begun(self) -> None:
+        pass
 
-    def close(self) -> None:
-        """End it; what it holds can still be read."""
-        self._closed(self)
-        self._queue.put_nowait(None)
+    def asked(self, question: Message) -> bool:
+        return False
 
-    async def __anext__(self) -> Message:
-        message = await self._queue.get()
-        if message is None:
-            self._queue.put_nowait(None)
-            raise StopAsyncIteration
-        return message
+    def replied(self, reply: Message) -> None:
+        self.reply.set_result(reply)
+
+    def overdue(self) -> None:
+        pass
+
+    def done(self) -> None:
+        pass
+
+    def failed(self, error: Exception) -> None:
+        self.reply.set_exception(error)
 
 
 def _ok(content: Content) -> Content:

@@ -2,42 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Sequence
 from contextvars import copy_context
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from ..protocol.client import Pending
 from ..protocol.errors import KernelError, KernelTimeoutError
 from ..protocol.message import Content, Message
+from ..transports.event_loops import Bell, Future, Task
+from .outputs import Output, Outputs, as_output, joined
 
 if TYPE_CHECKING:
     from .client import Client
 
 StdinHook = Callable[[str, bool], "str | Awaitable[str]"]
 """`hook(prompt, password)` returns the line that the cell asked for, or an awaitable of it."""
-
-MAX_OUTPUT = 64 * 2**20
-"""Bytes of output (roughly) that an execution keeps; what comes after that is counted in `dropped`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Output:
-    """One output of a cell: an iopub message without its headers."""
-
-    msg_type: str
-    """`stream`, `display_data`, `update_display_data`, `execute_result`, `error` or `clear_output`."""
-    content: Content
-    metadata: dict[str, Any] = field(default_factory=dict[str, Any])
-    buffers: Sequence[Any] = ()
-
-
-OUTPUT_TYPES = frozenset(
-    {"stream", "display_data", "update_display_data", "execute_result", "error", "clear_output"}
-)
 
 
 class State(StrEnum):
@@ -64,7 +45,7 @@ class ExecResult:
     complete: bool = True
     """False where the kernel never said that it was idle again: outputs may be missing."""
     dropped: int = 0
-    """Outputs that were not kept, see MAX_OUTPUT."""
+    """Outputs that were not kept, see `Outputs`."""
 
     @property
     def execution_count(self) -> int | None:
@@ -83,12 +64,12 @@ class ExecResult:
 
     @property
     def stdout(self) -> str:
-        """All that was written to it."""
+        """All that was written to it, but for what was cleared (`clear_output`) or dropped."""
         return self._stream("stdout")
 
     @property
     def stderr(self) -> str:
-        """All that was written to it."""
+        """The same of the other stream."""
         return self._stream("stderr")
 
     @property
@@ -101,33 +82,33 @@ class ExecResult:
         return "".join(
             output.content["text"]
             for output in self.outputs
-            if output.msg_type == "stream" and output.content.get("name") == name
+            if output.msg_type == "stream" and output.content["name"] == name
         )
 
 
 class Execution(Awaitable[ExecResult]):
     """Awaitable (any number of times; cancelling who waits only detaches them) and iterable for outputs as
     they come.
+
+    What the cell causes after its end (a task that it has started prints, a widget of it answers) is its
+    output still, as long as somebody has the execution, or until `release`: in `outputs`, and for those who
+    `follow` it.
     """
 
     def __init__(self, client: Client, pending: Pending, stdin: StdinHook | None) -> None:
         self.state = State.QUEUED
-        self.outputs: list[Output] = []
-        """What has come so far."""
-        self.dropped = 0
-        """How many outputs were not kept, see MAX_OUTPUT."""
         self.pending = pending
         """The request, as `ClientProtocol` has filed it."""
         self._client = client
         self._stdin = stdin
         self._context = copy_context()
-        self._began = time.monotonic()
-        self._asking: asyncio.Task[None] | None = None
-        self._failure: Exception | None = None
-        self._size = 0
-        self._more: list[asyncio.Future[None]] = []
-        self._done: asyncio.Future[ExecResult] = asyncio.get_running_loop().create_future()
-        self._done.add_done_callback(_retrieve)
+        self._outputs = Outputs()
+        self._asking: Task | None = None
+        self._given_up = State.ABANDONED  # its state, where it fails after it was interrupted
+        self._released = False
+        self._followers = 0
+        self._more = Bell()
+        self._settled: Future[ExecResult] = Future()
 
     @property
     def msg_id(self) -> str:
@@ -135,113 +116,122 @@ class Execution(Awaitable[ExecResult]):
         return self.pending.id
 
     @property
+    def outputs(self) -> list[Output]:
+        """What has come so far and is kept, see `Outputs`."""
+        return self._outputs.kept
+
+    @property
+    def dropped(self) -> int:
+        """How many outputs were not kept, see `Outputs`."""
+        return self._outputs.dropped
+
+    @property
     def phase(self) -> str:
         """What is being waited for."""
-        if self._asking:
-            return "awaiting stdin"
-        return "awaiting idle" if self.pending.reply else self.state
-
-    @property
-    def elapsed(self) -> float:
-        """Seconds since it was sent."""
-        return time.monotonic() - self._began
-
-    @property
-    def received(self) -> int:
-        """How many outputs have come."""
-        return len(self.outputs) + self.dropped
+        return self.pending.phase
 
     def __await__(self) -> Generator[Any, Any, ExecResult]:
-        return asyncio.shield(self._done).__await__()
+        return self._settled.__await__()
 
-    async def __aiter__(self) -> AsyncGenerator[Output, None]:
+    def __aiter__(self) -> AsyncIterator[Output]:
         """The outputs from the first on; ends, or raises, with the execution."""
-        position = 0
-        while True:
-            while position < len(self.outputs):
-                yield self.outputs[position]
-                position += 1
-            if self._done.done():
-                self._done.result()
-                return
-            more: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._more.append(more)
-            await more
+        return _Reader(self, late=False)
+
+    async def follow(self) -> AsyncGenerator[Output, None]:
+        """The outputs from the first on, and those that come late; ends with `release`, or the kernel."""
+        self._client.follow(self)
+        self._followers += 1
+        try:
+            async for output in _Reader(self, late=True):
+                yield output
+        finally:
+            self._followers -= 1
+            if not self._followers:
+                self._client.unfollow(self)
+
+    def release(self) -> None:
+        """What comes late is not wanted any more. Harmless if repeated."""
+        self._released = True
+        self._client.release(self)
+        self._more.ring()
 
     async def cancel(self) -> None:
         """Take it back: queued it never runs, running it is interrupted, and no other cell is touched. Raises
         KernelError where it is queued and the kernel, not being Laneway, could only interrupt another cell.
         Returns when it has ended.
         """
-        if self._done.done():
+        if self._settled.done:
             return
         if self.state is State.QUEUED and not self._client.aims:
             raise KernelError("This kernel cannot take back a cell that is queued; wait until it runs.")
         self.state = State.CANCELLED
         await self._client.interrupt(self.msg_id)
-        await asyncio.wait([self._done])
+        await self._settled.wait()
 
-    # ---- fed by the client
+    async def read(self, position: int, *, late: bool) -> tuple[Output | None, int]:
+        """The next output from this position on, or None at the end, and the position behind it."""
+        while True:
+            while position < self._outputs.count:
+                output = self._outputs.at(position)
+                position += 1
+                if output:
+                    return output, position
+            if self._settled.done:
+                self._settled.result()
+                if not late or self._released:
+                    return None, position
+            await self._more.wait()
 
-    def begin(self) -> None:
-        """The kernel has begun with it."""
+    # ---- fed by the client: see `Owner`
+
+    def begun(self) -> None:
         if self.state is State.QUEUED:
             self.state = State.RUNNING
 
-    def add(self, message: Message) -> None:
-        """An output has come."""
-        self._size += _size(message)
-        if self._size > MAX_OUTPUT:
-            self.dropped += 1
-            return
-        self.outputs.append(Output(message.msg_type, message.content, message.metadata, message.buffers))
-        self._wake()
+    def published(self, message: Message) -> None:
+        """An output has come, perhaps late."""
+        if output := as_output(message):
+            self._outputs.add(output)
+            self._more.ring()
 
-    def ask(self, question: Message) -> None:
-        """Its code asks for a line."""
-        task = asyncio.get_running_loop().create_task(self._ask(question), context=self._context)
-        self._asking = task
+    def asked(self, question: Message) -> bool:
+        self._asking = self._client.spawn(self._ask(question), self._context)
+        return True
 
-    def abandon(self, error: Exception) -> None:
-        """Its time is over: it fails with `error` when it has ended."""
-        self._failure = error
-        if self._asking:
-            self._asking.cancel()
-            self._asking = None
+    def replied(self, reply: Message) -> None:
+        pass
 
-    def finish(self) -> None:
-        """Reply and idle have come, or the time for the idle is over."""
+    def overdue(self) -> None:
+        self._end_question()
+        self._client.interrupt_soon(self.msg_id)
+
+    def done(self) -> None:
         assert self.pending.reply is not None
-        if self._failure:
-            timed_out = isinstance(self._failure, KernelTimeoutError)
-            self.fail(self._failure, State.ABANDONED if timed_out else State.FAILED)
-            return
         reply = self.pending.reply.content
         if self.state is not State.CANCELLED:
             self.state = State.DONE
         result = ExecResult(
-            reply.get("status", "error"), _joined(self.outputs), reply, self.pending.idle, self.dropped
+            reply.get("status", "error"), joined(self.outputs), reply, self.pending.idle, self.dropped
         )
-        self._settle(lambda: self._done.set_result(result))
+        self._settle(lambda: self._settled.set_result(result))
 
-    def fail(self, error: Exception, state: State = State.FAILED) -> None:
-        """Nothing more will come."""
-        self.state = state
-        self._settle(lambda: self._done.set_exception(error))
+    def failed(self, error: Exception) -> None:
+        given_up = isinstance(error, KernelTimeoutError) or error is self.pending.failure
+        self.state = self._given_up if given_up else State.FAILED
+        told = error.with_outputs(self.outputs) if isinstance(error, KernelTimeoutError) else error
+        self._settle(lambda: self._settled.set_exception(told))
+
+    # ---- within
 
     def _settle(self, settle: Callable[[], None]) -> None:
+        self._end_question()
+        settle()
+        self._more.ring()
+
+    def _end_question(self) -> None:
         if self._asking:
             self._asking.cancel()
             self._asking = None
-        if not self._done.done():
-            settle()
-        self._wake()
-
-    def _wake(self) -> None:
-        more, self._more = self._more, []
-        for future in more:
-            if not future.done():
-                future.set_result(None)
 
     async def _ask(self, question: Message) -> None:
         prompt, password = question.content.get("prompt", ""), bool(question.content.get("password"))
@@ -251,51 +241,24 @@ class Execution(Awaitable[ExecResult]):
             value = self._stdin(prompt, password)
             if not isinstance(value, str):
                 value = await value
+            if not isinstance(value, str):  # pyright: ignore[reportUnnecessaryIsInstance], who knows
+                raise KernelError("A stdin hook must return a string.")
             self._client.answer(question, value)
         except Exception as error:
-            self._failure = error
-            await self._client.interrupt(self.msg_id)
-        finally:
-            if self._asking is asyncio.current_task():
-                self._asking = None
+            self._given_up = State.FAILED
+            self._client.take_back(self, error)
 
 
-def _retrieve(future: asyncio.Future[ExecResult]) -> None:
-    """An execution may fail with nobody waiting: that is no mistake."""
-    if not future.cancelled():
-        future.exception()
+class _Reader(AsyncIterator[Output]):
+    """Of the outputs of an execution. No generator: who stops reading need not close it."""
 
+    def __init__(self, execution: Execution, *, late: bool) -> None:
+        self._execution = execution
+        self._late = late
+        self._position = 0
 
-def _size(message: Message) -> int:
-    text = message.content.get("text")
-    if isinstance(text, str):
-        return len(text) + 256
-    return len(repr(message.content)) + sum(memoryview(buffer).nbytes for buffer in message.buffers)
-
-
-def _joined(outputs: Sequence[Output]) -> list[Output]:
-    joined: list[Output] = []
-    texts: list[str] = []
-
-    def flush() -> None:
-        if texts:
-            last = joined.pop()
-            joined.append(Output("stream", {**last.content, "text": "".join(texts)}, last.metadata))
-            texts.clear()
-
-    for output in outputs:
-        last = joined[-1] if joined else None
-        if (
-            output.msg_type == "stream"
-            and last is not None
-            and last.msg_type == "stream"
-            and last.content.get("name") == output.content.get("name")
-        ):
-            if not texts:
-                texts.append(last.content["text"])
-            texts.append(output.content["text"])
-        else:
-            flush()
-            joined.append(output)
-    flush()
-    return joined
+    async def __anext__(self) -> Output:
+        output, self._position = await self._execution.read(self._position, late=self._late)
+        if output is None:
+            raise StopAsyncIteration
+        return output

@@ -2,17 +2,19 @@
 kernelspec.
 
 The channels of jupyter_client are sockets that every caller reads, so that concurrent calls take each other's
-messages. Here one router reads, files every request before it is sent, and gives each message to its owner:
-to the call that asked for the reply or the outputs, else into the bounded queue that is the channel. Nothing
-of jupyter_client is patched.
+messages. Here `Router` files every request before it is sent, and gives each message to its owner: to the
+call that asked for the reply or the outputs, else into the bounded queue that is the channel. Nothing of
+jupyter_client is patched.
 
-On the event loop on which the channels were started. Needs jupyter_client (`pip install laneway[jupyter]`).
+On the event loop of whoever calls: on one, then on another, but not on two that run. Needs jupyter_client
+(`pip install laneway[jupyter]`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import inspect
+import threading
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Generator, Sequence
@@ -21,17 +23,19 @@ from datetime import datetime
 from getpass import getpass
 from queue import Empty
 from typing import Any, cast
-from weakref import WeakSet
+from weakref import WeakSet, ref
 
 from traitlets import DottedObjectName, Type
 
-from ..protocol.client import Busy, ClientProtocol, Done, InputRequested, Published, Replied
-from ..protocol.errors import KernelDiedError, KernelError, KernelRestartedError
+from ..protocol.errors import KernelDiedError, KernelError, KernelRestartedError, KernelTimeoutError
 from ..protocol.message import Channel, Message, Stamp
 from ..session import now
 from ..transports.connection import Connection
+from ..transports.event_loops import in_trio
 from ..transports.zmq_client import ZmqClientTransport
 from .launch import death
+from .router import Router
+from .subscription import Backlog
 
 try:
     from jupyter_client.asynchronous.client import AsyncKernelClient
@@ -46,10 +50,12 @@ JupyterMessage = dict[str, Any]
 """A message as jupyter_client has it: header, msg_id, msg_type, parent_header, metadata, content, buffers."""
 
 MAX_QUEUED = 10_000
-"""Messages of a channel that wait to be pulled; where nobody does, the oldest are dropped, and counted."""
+"""Messages of a channel that wait to be pulled, 64 MiB at most; where nobody does, as in a program that uses
+`execute_interactive` only, the oldest are dropped, and counted.
+"""
 
-IDLE_GRACE = 2.0
-"""Seconds after a reply that `execute_interactive` waits for a missing idle."""
+DEAD = 3.0
+"""Seconds without a heartbeat after which a kernel that no manager watches counts as dead."""
 
 POLL = 0.2
 """Seconds between two looks at the kernel's process."""
@@ -64,13 +70,16 @@ class RoutedChannel:
     """
 
     def __init__(self, client: ConcurrentKernelClient, channel: Channel) -> None:
-        self.dropped = 0
-        """How many messages nobody has pulled in time."""
         self.session = client.session
         self._client = client
         self._channel = channel
-        self._messages: deque[JupyterMessage] = deque()
+        self._messages: Backlog[JupyterMessage] = Backlog(None, MAX_QUEUED)
         self._waiting: deque[asyncio.Future[None]] = deque()
+
+    @property
+    def dropped(self) -> int:
+        """How many messages nobody has pulled in time."""
+        return self._messages.dropped
 
     def start(self) -> None:
         """The channels of a client start together, see `start_channels`."""
@@ -93,6 +102,7 @@ class RoutedChannel:
         RuntimeError where the channels are not running.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
+        self._client.follow_loop()
         await asyncio.sleep(0)  # lets the router see what has arrived
         while not self._messages:
             if not self._client.running:
@@ -110,26 +120,23 @@ class RoutedChannel:
                 if arrived.done() and not arrived.cancelled():
                     self._wake()  # the message is for the next who waits
                 raise
-        return self._messages.popleft()
+        return self._messages.take()
 
     async def get_msgs(self) -> list[JupyterMessage]:
         """All messages that are there."""
+        self._client.follow_loop()
         await asyncio.sleep(0)
-        messages = list(self._messages)
-        self._messages.clear()
-        return messages
+        return self._messages.take_all()
 
     async def msg_ready(self) -> bool:
         """Is there a message?"""
+        self._client.follow_loop()
         await asyncio.sleep(0)
         return bool(self._messages)
 
-    def put(self, message: JupyterMessage) -> None:
-        """From the router."""
-        self._messages.append(message)
-        if len(self._messages) > MAX_QUEUED:
-            self._messages.popleft()
-            self.dropped += 1
+    def put(self, message: Message, converted: JupyterMessage) -> None:
+        """One has come that belongs to no call."""
+        self._messages.put(message, converted)
         self._wake()
 
     def wake_all(self) -> None:
@@ -140,53 +147,93 @@ class RoutedChannel:
     def _wake(self) -> None:
         while self._waiting:
             arrived = self._waiting.popleft()
-            if not arrived.done():
+            if not arrived.done() and not arrived.get_loop().is_closed():
                 arrived.set_result(None)
                 break
 
 
-class _Call:
-    """Someone who waits for a reply, and perhaps for what comes before it."""
+class RoutedHeartbeat:
+    """What `kc.hb_channel` is: the transport's heartbeat, with the methods of jupyter_client's."""
 
-    def __init__(self, *, interactive: bool) -> None:
+    def __init__(self, client: ConcurrentKernelClient) -> None:
+        self._client = client
+
+    def start(self) -> None:
+        """It starts with the channels."""
+
+    def stop(self) -> None:
+        """It stops with them."""
+
+    close = pause = unpause = stop
+
+    def is_alive(self) -> bool:
+        """Are the channels running?"""
+        return self._client.running
+
+    def is_beating(self) -> bool:
+        """Does the kernel answer it?"""
+        return self._client.running and self._client.silence < DEAD
+
+
+class _Call:
+    """Someone who waits for a reply, and perhaps for what comes before it: see `Owner`."""
+
+    def __init__(self, timeout: float | None = None, *, interactive: bool = False) -> None:
+        self.timeout = timeout
         self.reply: asyncio.Future[JupyterMessage] = asyncio.get_running_loop().create_future()
         self.reply.add_done_callback(lambda reply: reply.cancelled() or reply.exception())
         self.events: asyncio.Queue[tuple[Channel, JupyterMessage] | None] | None = None
+        self.limit = asyncio.timeout(None)
+        """Ends the hooks of an interactive call that has failed."""
         if interactive:
             self.events = asyncio.Queue()
 
-    def fail(self, error: Exception) -> None:
-        if not self.reply.done():
-            self.reply.set_exception(error)
-        self.end()
+    def begun(self) -> None:
+        pass
 
-    def end(self) -> None:
-        """Nothing more will come."""
+    def asked(self, question: Message) -> bool:
+        if self.events:
+            self.events.put_nowait((Channel.STDIN, _as_jupyter(question)))
+        return self.events is not None
+
+    def replied(self, reply: Message) -> None:
+        if self._waits():
+            self.reply.set_result(_as_jupyter(reply))
+
+    def overdue(self) -> None:
+        pass
+
+    def done(self) -> None:
         if self.events:
             self.events.put_nowait(None)
+
+    def failed(self, error: Exception) -> None:
+        if self._waits():
+            self.reply.set_exception(error)
+        if self.events and not self.reply.get_loop().is_closed():
+            self.reply.get_loop().call_soon(self._end_hooks)
+
+    def _waits(self) -> bool:
+        return not self.reply.done() and not self.reply.get_loop().is_closed()
+
+    def _end_hooks(self) -> None:
+        if self.limit.when() is None and not self.limit.expired():
+            self.limit.reschedule(0)
 
 
 class _Reply(Awaitable[JupyterMessage]):
     """The reply of a call with `reply=True`. The time runs from the call on."""
 
-    def __init__(
-        self, client: ConcurrentKernelClient, msg_id: str, call: _Call, timeout: float | None
-    ) -> None:
-        self._client = client
-        self._msg_id = msg_id
+    def __init__(self, call: _Call) -> None:
         self._call = call
-        self._deadline = None if timeout is None else time.monotonic() + timeout
 
     def __await__(self) -> Generator[Any, Any, JupyterMessage]:
         return self._wait().__await__()
 
     async def _wait(self) -> JupyterMessage:
         try:
-            left = None if self._deadline is None else self._deadline - time.monotonic()
-            async with asyncio.timeout(left):
-                return await asyncio.shield(self._call.reply)
-        except TimeoutError:
-            self._client.abandon(self._msg_id)
+            return await asyncio.shield(self._call.reply)
+        except KernelTimeoutError:
             raise TimeoutError("Timeout waiting for reply") from None
 
 
@@ -227,9 +274,9 @@ def _routed(method: Callable[..., str]) -> Callable[..., Any]:
     ) -> Any:
         if not reply:
             return method(self, *args, **kwargs)
-        call = _Call(interactive=False)
-        msg_id = self.send_for(call, lambda: method(self, *args, **kwargs))
-        return _Reply(self, msg_id, call, timeout)
+        call = _Call(timeout)
+        self.send_for(call, lambda: method(self, *args, **kwargs))
+        return _Reply(call)
 
     request.__doc__ = method.__doc__
     return request
@@ -240,12 +287,14 @@ class ConcurrentKernelClient(AsyncKernelClient):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._protocol: ClientProtocol | None = None
+        self._heartbeat = RoutedHeartbeat(self)
+        self._hb_channel = self._heartbeat  # where the base looks for it
+        self._router: Router | None = None
         self._transport: ZmqClientTransport | None = None
         self._channels: dict[Channel, RoutedChannel] = {}
-        self._calls: dict[str, _Call] = {}
         self._next_call: _Call | None = None
         self._ended: Exception | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._starting: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
         self._closing: set[asyncio.Task[None]] = set()
@@ -265,38 +314,65 @@ class ConcurrentKernelClient(AsyncKernelClient):
         """Start all channels, at once; harmless if repeated. Await what is returned for a client that is
         ready.
 
-        Needs a running event loop. `stdin` says whether cells may ask; `hb` whether the heartbeat is watched
-        where no manager watches the process.
+        Without a running event loop messages are received once there is one. `stdin` says whether cells may
+        ask.
         """
         if self._transport is None:
             self.allow_stdin = stdin
             self._ended = None
             session = self.session
             stamp = Stamp(session.session, lambda: session.msg_id, now, session.username)
-            self._protocol = ClientProtocol(stamp)
+            self._router = Router(stamp, lambda _message, _owner: None)
             self._connect()
-            if not isinstance(self.parent, KernelManager) and hb:
-                self.hb_channel.start()
         return _Started(self)
 
     def _connect(self) -> None:
+        if in_trio():
+            raise RuntimeError(
+                "jupyter_client's classes are asyncio's, as this one is; under trio use laneway.connect()."
+            )
         self._transport = ZmqClientTransport(self._connection())
         self._transport.open(self._deliver)
-        self._starting = asyncio.ensure_future(self._transport.ready())
+        self._loop = None
+        self.follow_loop()
+
+    def follow_loop(self) -> None:
+        """From now on this client lives on the event loop that calls. Raises RuntimeError where it lives on
+        another one that runs.
+        """
+        loop = _running_loop()
+        if loop is None or loop is self._loop or self._transport is None or self._router is None:
+            return
+        if self._loop is not None and self._loop.is_running():
+            raise RuntimeError(
+                "This client is in use on another event loop, which runs; use a client for each loop."
+            )
+        self._end_tasks()
+        self._loop = loop
+        self._transport.bind()
+        self._router.bind(loop)
+        self._starting = loop.create_task(self._transport.ready())
         self._starting.add_done_callback(lambda task: task.cancelled() or task.exception())
         if isinstance(self.parent, KernelManager):
-            self._watching = asyncio.ensure_future(self._watch(self.parent))
+            self._watching = loop.create_task(_watch(ref(self), self.parent))
 
-    def _disconnect(self) -> None:
-        transport, self._transport = self._transport, None
+    def _end_tasks(self) -> None:
         for task in (self._starting, self._watching):
-            if task:
+            if task and not task.get_loop().is_closed():
                 task.cancel()
         self._starting = self._watching = None
-        if transport:
-            closing = asyncio.ensure_future(transport.close())
-            self._closing.add(closing)
-            closing.add_done_callback(self._closing.discard)
+
+    def _disconnect(self) -> None:
+        self._end_tasks()
+        transport, self._transport = self._transport, None
+        if transport and (context := transport.close_sockets()):
+            # either waits for what is on its way, one second at most
+            if _running_loop():
+                closing = asyncio.ensure_future(asyncio.to_thread(context.term))
+                self._closing.add(closing)
+                closing.add_done_callback(self._closing.discard)
+            else:
+                threading.Thread(target=context.term, name="laneway-close", daemon=True).start()
 
     def stop_channels(self) -> Awaitable[None]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Stop all channels, at once; calls that are pending fail. What is returned can be awaited until the
@@ -306,8 +382,6 @@ class ConcurrentKernelClient(AsyncKernelClient):
         self._fail(KernelError("The channels were stopped."))
         for channel in self._channels.values():
             channel.wake_all()
-        if self._hb_channel is not None and self._hb_channel.is_alive():
-            self._hb_channel.stop()
         if self._created_context and not self.context.closed:
             self.context.destroy(linger=100)
         return _Stopped(tuple(self._closing))
@@ -321,6 +395,16 @@ class ConcurrentKernelClient(AsyncKernelClient):
     def channels_running(self) -> bool:
         """Are the channels started?"""
         return self.running
+
+    @property
+    def silence(self) -> float:
+        """For how many seconds the kernel has not answered a heartbeat."""
+        return self._transport.silence if self._transport else 0
+
+    @property
+    def hb_channel(self) -> RoutedHeartbeat:
+        """The heartbeat."""
+        return self._heartbeat
 
     def _routed_channel(self, channel: Channel) -> RoutedChannel:
         if channel not in self._channels:
@@ -349,6 +433,7 @@ class ConcurrentKernelClient(AsyncKernelClient):
 
     async def ready(self) -> None:
         """Wait until the kernel hears and is heard. Raises KernelDiedError where it has died instead."""
+        self.follow_loop()
         starting = self._starting
         if starting is None:
             raise _not_running()
@@ -365,15 +450,28 @@ class ConcurrentKernelClient(AsyncKernelClient):
         try:
             async with asyncio.timeout(timeout):
                 await self.ready()
-                call = _Call(interactive=False)
-                self.send_for(call, lambda: KernelClient.kernel_info(self))
-                self._handle_kernel_info_reply(await call.reply)
+                self._handle_kernel_info_reply(await self._answer())
         except TimeoutError:
             raise RuntimeError(f"Kernel didn't respond in {timeout:g} seconds") from None
         except KernelDiedError as error:
             raise RuntimeError(f"Kernel died before replying to kernel_info: {error}") from error
         for channel in (self.shell_channel, self.iopub_channel):
             await channel.get_msgs()
+
+    async def _answer(self) -> JupyterMessage:
+        """A kernel_info_reply. Asked for again and again: ipykernel may overlook a request that comes while
+        it replies to another one, until the next comes (ipykernel#1554).
+        """
+        replies: list[asyncio.Future[JupyterMessage]] = []
+        patience = 1.0  # seconds
+        while True:
+            call = _Call()
+            self.send_for(call, lambda: KernelClient.kernel_info(self))
+            replies.append(call.reply)
+            done, _ = await asyncio.wait(replies, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+            for reply in done:
+                return reply.result()
+            patience *= 2
 
     # ---- requests
 
@@ -408,7 +506,7 @@ class ConcurrentKernelClient(AsyncKernelClient):
 
         Raises TimeoutError after `timeout` seconds; what a hook raises is raised here, and nowhere else.
         """
-        call = _Call(interactive=True)
+        call = _Call(timeout, interactive=True)
         assert call.events
         on_output = output_hook or self._output_hook_default
         on_question = stdin_hook or self._stdin_hook_default
@@ -418,9 +516,8 @@ class ConcurrentKernelClient(AsyncKernelClient):
                 self, code, silent, store_history, user_expressions, allow_stdin, stop_on_error
             ),
         )
-        limit = asyncio.timeout(timeout)
         try:
-            async with limit:
+            async with call.limit:
                 while (event := await call.events.get()) is not None:
                     channel, message = event
                     token = _QUESTION.set(message if channel is Channel.STDIN else None)
@@ -432,11 +529,14 @@ class ConcurrentKernelClient(AsyncKernelClient):
                         _QUESTION.reset(token)
                 return await call.reply
         except TimeoutError:
-            if not limit.expired():
+            if not call.limit.expired():
                 raise  # a hook's own
-            raise TimeoutError("Timeout waiting for output") from None
         finally:
             self.abandon(msg_id)
+        try:
+            return await call.reply
+        except KernelTimeoutError:
+            raise TimeoutError("Timeout waiting for output") from None
 
     async def _stdin_hook_default(self, msg: JupyterMessage) -> None:
         """Ask whoever sits at the terminal, while the router goes on."""
@@ -462,8 +562,9 @@ class ConcurrentKernelClient(AsyncKernelClient):
 
     def route(self, channel: Channel, msg: JupyterMessage) -> None:
         """File a message, and send it. Raises RuntimeError where the channels are not running."""
-        if self._transport is None or self._protocol is None:
+        if self._transport is None or self._router is None:
             raise _not_running()
+        self.follow_loop()
         message = Message(
             channel,
             msg["header"],
@@ -474,9 +575,10 @@ class ConcurrentKernelClient(AsyncKernelClient):
         )
         call, self._next_call = self._next_call, None
         if message.msg_type.endswith("_request"):
-            self._protocol.file(message)
-        if call:
-            self._calls[message.msg_id] = call
+            timeout = call.timeout if call else None
+            pending = self._router.protocol.file(message, now=self._router.now, timeout=timeout)
+            if call:
+                self._router.own(pending, call)
         try:
             self._transport.send(message)
         except BaseException:
@@ -485,9 +587,8 @@ class ConcurrentKernelClient(AsyncKernelClient):
 
     def abandon(self, msg_id: str) -> None:
         """Nobody waits for this request any more."""
-        self._calls.pop(msg_id, None)
-        if self._protocol and (pending := self._protocol.get(msg_id)):
-            self._protocol.forget(pending)
+        if self._router and (pending := self._router.pending(msg_id)):
+            self._router.forget(pending)
 
     def kernel_restarts(self) -> None:
         """The manager is about to put another kernel in the place of this one."""
@@ -507,60 +608,34 @@ class ConcurrentKernelClient(AsyncKernelClient):
             self._connect()
 
     def _deliver(self, message: Message) -> None:
-        assert self._protocol
-        converted = _as_jupyter(message)
-        call = self._calls.get(message.parent_id or "")
+        assert self._router
         if message.channel is Channel.IOPUB:
-            self.iopub_channel.put(converted)
-            if call and call.events:
+            converted = _as_jupyter(message)
+            self.iopub_channel.put(message, converted)
+            call = self._router.owner(message.parent_id or "")
+            if isinstance(call, _Call) and call.events:
                 call.events.put_nowait((Channel.IOPUB, converted))
-        claimed = False
-        for event in self._protocol.receive(message):
-            match event:
-                case Replied():
-                    claimed = bool(call and not call.reply.done())
-                    if call and claimed:
-                        call.reply.set_result(converted)
-                        if not call.events:
-                            self._calls.pop(message.parent_id or "", None)
-                        else:  # an idle that never comes keeps nobody
-                            asyncio.get_running_loop().call_later(IDLE_GRACE, call.end)
-                case InputRequested():
-                    if call and call.events:
-                        claimed = True
-                        call.events.put_nowait((Channel.STDIN, converted))
-                case Done(pending):
-                    if call:
-                        call.end()
-                    self._calls.pop(pending.id, None)
-                case Busy() | Published():
-                    pass
-        if message.channel is not Channel.IOPUB and not claimed:
-            self._routed_channel(message.channel).put(converted)
+            self._router.deliver(message)
+        elif not self._router.deliver(message):
+            self._routed_channel(message.channel).put(message, _as_jupyter(message))
 
     def _fail(self, error: Exception) -> None:
-        calls, self._calls = self._calls, {}
-        for call in calls.values():
-            call.fail(error)
-        if self._protocol:
-            for pending in self._protocol.pending:
-                self._protocol.forget(pending)
+        if self._router:
+            self._router.fail(lambda _owner: error)
 
-    async def _watch(self, manager: KernelManager) -> None:
-        """See the kernel's process end, which no socket tells."""
-        while True:
-            await asyncio.sleep(POLL)
-            provisioner = manager.provisioner
-            if provisioner is None or getattr(manager, "restarting", False):
-                continue
-            code = await provisioner.poll()
-            if code is None:
-                self._ended = None
-            elif self._ended is None:
-                self._ended = death(code)
-                self._fail(self._ended)
-                if self._starting and not self._starting.done():
-                    return  # it will never be ready
+    async def look_at(self, manager: KernelManager) -> bool:
+        """See the kernel's process end, which no socket tells. True where it will never be ready."""
+        provisioner = manager.provisioner
+        if provisioner is None or getattr(manager, "restarting", False):
+            return False
+        code = await provisioner.poll()
+        if code is None:
+            self._ended = None
+        elif self._ended is None:
+            self._ended = death(code)
+            self._fail(self._ended)
+            return self._starting is not None and not self._starting.done()
+        return False
 
     def _connection(self) -> Connection:
         info = cast(dict[str, Any], self.get_connection_info())
@@ -605,6 +680,23 @@ class ConcurrentKernelManager(AsyncKernelManager):
         info = self.get_connection_info()
         for client in list(self.clients):
             client.kernel_restarted(info)
+
+
+async def _watch(client: ref[ConcurrentKernelClient], manager: KernelManager) -> None:
+    """Look now and then, as long as somebody has the client."""
+    while True:
+        await asyncio.sleep(POLL)
+        looking = client()
+        if looking is None or await looking.look_at(manager):
+            return
+        del looking
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
 
 def _as_jupyter(message: Message) -> JupyterMessage:

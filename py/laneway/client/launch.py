@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import signal
@@ -11,10 +10,14 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import anyio
+
 from ..protocol.errors import ClosedError, KernelDiedError, KernelError, SettingsError
 from ..protocol.message import Channel, Message
 from ..session import new_session
 from ..transports.connection import Connection
+from ..transports.event_loops import Future, running_loop
+from ..transports.system import Process
 from ..transports.zmq_client import ZmqClientTransport
 from .client import Client
 
@@ -22,30 +25,31 @@ SHUTDOWN_PATIENCE = 5.0
 """Seconds that a kernel which was asked to end may take before it is killed."""
 
 
-def connect(connection_file: str | os.PathLike[str]) -> Client:
-    """A client of the running kernel that listens as the connection file says. The kernel goes on when the
-    client is closed.
+def connect(connection_file: str | os.PathLike[str], *, timeout: float = 60) -> Client:
+    """A client of the running kernel that listens as the connection file says: `async with` it, or await it.
+    The kernel goes on when the client is closed.
 
-    Raises SettingsError where the file cannot be used.
+    Raises SettingsError where the file cannot be used. `timeout` as in `Client`.
     """
-    return Client(ZmqClientTransport(Connection.read(Path(connection_file))))
+    return Client(ZmqClientTransport(Connection.read(Path(connection_file))), timeout=timeout)
 
 
-async def launch(
+def launch(
     argv: Sequence[str] | None = None,
     *,
     cwd: str | os.PathLike[str] | None = None,
     env: Mapping[str, str] | None = None,
     timeout: float = 60,
 ) -> Client:
-    """Start a kernel process and connect to it; closing the client ends the process.
+    """A client of a new kernel process: `async with` it, or await it. Closing it ends the process, and all
+    that the process has started in its group.
 
     `argv` is the command, `{connection_file}` in it stands for that file; by default it is Laneway in this
-    Python. Raises KernelError where the process cannot be started, KernelDiedError where it ends at once,
-    KernelTimeoutError where it does not answer in `timeout` seconds.
+    Python. Starting it raises KernelError where the process cannot be started, KernelDiedError where it ends
+    at once, KernelTimeoutError where it does not answer in `timeout` seconds.
     """
     command = argv or [sys.executable, "-m", "laneway", "-f", "{connection_file}"]
-    return await Client(_ProcessTransport(command, cwd, env)).start(timeout)
+    return Client(_ProcessTransport(command, cwd, env), timeout=timeout)
 
 
 class _ProcessTransport:
@@ -57,13 +61,13 @@ class _ProcessTransport:
         self._command = command
         self._cwd = cwd
         self._env = env
-        self._folder = tempfile.TemporaryDirectory(prefix="laneway-")
         self._deliver: Callable[[Message], None] | None = None
         self._lost: Callable[[Exception], None] | None = None
         self._zmq: ZmqClientTransport | None = None
-        self._process: asyncio.subprocess.Process | None = None
-        self._watch: asyncio.Task[None] | None = None
-        self._connected = False
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._process: Process | None = None
+        self._ended: Future[int] | None = None
+        self._connecting: anyio.CancelScope | None = None
 
     async def start(self, deliver: Callable[[Message], None], lost: Callable[[Exception], None]) -> None:
         """See `ClientTransport`. Raises KernelError where the process cannot be started, or ends."""
@@ -78,13 +82,34 @@ class _ProcessTransport:
 
     async def restart(self) -> None:
         """See `ClientTransport`: a new process, and a new connection."""
-        await self._finish()
+        await self.close()
         await self._begin()
 
     async def close(self) -> None:
-        """See `ClientTransport`. The process is asked to end, and killed where it does not."""
-        await self._finish()
-        self._folder.cleanup()
+        """See `ClientTransport`. The process is asked to end, and killed where it does not, or where nobody
+        waits for that.
+        """
+        process, self._process = self._process, None
+        ended, self._ended = self._ended, None
+        connection, self._zmq = self._zmq, None
+        folder, self._folder = self._folder, None
+        try:
+            if connection and ended and not ended.done:  # who has not come up cannot be asked
+                with contextlib.suppress(ClosedError):
+                    header = new_session().header("shutdown_request")
+                    connection.send(Message(Channel.CONTROL, header, content={"restart": False}))
+                    with anyio.move_on_after(SHUTDOWN_PATIENCE):
+                        await ended.wait()
+        finally:
+            if process:
+                process.kill()
+            if folder:
+                folder.cleanup()
+            with anyio.CancelScope(shield=True):  # one that was cancelled would not let us wait
+                if connection:
+                    await connection.close()
+                if ended:
+                    await ended.wait()
 
     @property
     def silence(self) -> float:
@@ -92,60 +117,51 @@ class _ProcessTransport:
         return self._zmq.silence if self._zmq else 0
 
     async def _begin(self) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="laneway-")
         path = Path(self._folder.name) / "kernel.json"
-        path.unlink(missing_ok=True)
         Connection.new().write(path)  # the kernel chooses the ports, so that nobody can take them meanwhile
-        command = [part.replace("{connection_file}", str(path)) for part in self._command]
         try:
-            self._process = await asyncio.create_subprocess_exec(
-                *command,
-                cwd=self._cwd,
-                # with it a kernel sees that whoever launched it has died
-                env={**(os.environ if self._env is None else self._env), "JPY_PARENT_PID": str(os.getpid())},
-                stdin=asyncio.subprocess.DEVNULL,
-                start_new_session=True,  # a terminal's Ctrl-C is for the program that launches
-            )
+            ended = self._start([part.replace("{connection_file}", str(path)) for part in self._command])
+            with anyio.CancelScope() as self._connecting:
+                await self._connect(path)
+            self._connecting = None
+            if ended.done:
+                raise death(ended.result())
+        except BaseException:
+            await self.close()
+            raise
+
+    def _start(self, command: Sequence[str]) -> Future[int]:
+        loop = running_loop()
+        ended: Future[int] = Future()
+
+        def tell(code: int) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(lambda: self._process_ended(ended, code))
+
+        # with it a kernel sees that whoever launched it has died
+        env = {**(os.environ if self._env is None else self._env), "JPY_PARENT_PID": str(os.getpid())}
+        try:
+            self._process = Process(command, self._cwd, env, tell)
         except OSError as error:
             raise KernelError(f"{command[0]} cannot be started: {error.strerror or error}.") from error
-        connected = asyncio.create_task(self._connect(path))
-        self._watch = asyncio.create_task(self._process_ended(self._process))
-        try:
-            await asyncio.wait((connected, self._watch), return_when=asyncio.FIRST_COMPLETED)
-            if not connected.done():
-                raise death(self._process.returncode or 0)
-            await connected
-        finally:
-            connected.cancel()
-
-    async def _finish(self) -> None:
-        if self._watch:
-            self._watch.cancel()
-        if self._zmq:
-            with contextlib.suppress(ClosedError):
-                header = new_session().header("shutdown_request")
-                self._zmq.send(Message(Channel.CONTROL, header, content={"restart": False}))
-            await self._zmq.close()
-            self._zmq = None
-        connected, self._connected = self._connected, False
-        if self._process and self._process.returncode is None:
-            patience = SHUTDOWN_PATIENCE if connected else 0  # who has not come up cannot be asked
-            try:
-                await asyncio.wait_for(self._process.wait(), patience)
-            except TimeoutError:
-                self._process.kill()
-                await self._process.wait()
+        self._ended = ended
+        return ended
 
     async def _connect(self, path: Path) -> None:
         while (connection := _chosen(path)) is None:  # noqa: ASYNC110, a file sends no event
-            await asyncio.sleep(0.01)
+            await anyio.sleep(0.01)
         self._zmq = ZmqClientTransport(connection)
         assert self._deliver
         await self._zmq.start(self._deliver, lambda _error: None)
-        self._connected = True
 
-    async def _process_ended(self, process: asyncio.subprocess.Process) -> None:
-        code = await process.wait()
-        if self._lost:
+    def _process_ended(self, ended: Future[int], code: int) -> None:
+        ended.set_result(code)
+        if ended is not self._ended:  # it was closed
+            return
+        if self._connecting:
+            self._connecting.cancel()
+        elif self._lost:
             self._lost(death(code))
 
 

@@ -7,7 +7,6 @@ carries the messages.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import urllib.error
@@ -17,18 +16,26 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
+import anyio
+
 from ..protocol.errors import ClosedError, KernelError
 from ..protocol.message import Message
+from ..transports.event_loops import Future, in_thread, running_loop
 from ..transports.websocket_client import WebSocketClientTransport
 from .client import Client
 
 REST_TIMEOUT = 60.0
 """Seconds that the server may take for one of our requests; a gateway may have to find a machine first."""
 
+SHUTDOWN_PATIENCE = 30.0
+"""Seconds for which the end of a kernel is waited for, also where nobody else waits any more."""
 
-def connect_server(url: str, token: str | None = None, kernel: str = "laneway") -> Client:
+
+def connect_server(
+    url: str, token: str | None = None, kernel: str = "laneway", *, timeout: float = 60
+) -> Client:
     """A client of a kernel behind the Jupyter server at `url` (Kernel Gateway, Enterprise Gateway; with
-    JupyterHub, the user's server).
+    JupyterHub, the user's server): `async with` it, or await it. `timeout` as in `Client`.
 
     `kernel` is the id of a kernel that runs there, or the name of a kernelspec: then a kernel is started with
     the client and ends with it. `token` authenticates as the server documents it ("Authorization: token
@@ -37,7 +44,15 @@ def connect_server(url: str, token: str | None = None, kernel: str = "laneway") 
     Starting the client raises KernelError, with a sentence, where the server cannot be reached, refuses, or
     has no such kernel.
     """
-    return Client(_ServerTransport(url.rstrip("/"), token, kernel))
+    return Client(_ServerTransport(url.rstrip("/"), token, kernel), timeout=timeout)
+
+
+class _RefusedError(KernelError):
+    """The server's answer is one of HTTP's errors."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class _ServerTransport:
@@ -58,13 +73,16 @@ class _ServerTransport:
     async def start(self, deliver: Callable[[Message], None], lost: Callable[[Exception], None]) -> None:
         """See `ClientTransport`."""
         self._deliver, self._lost = deliver, lost
-        running = await self._ask("GET", "kernels")
-        if any(known["id"] == self._kernel for known in running):
+        names = (await self._ask("GET", "kernelspecs"))["kernelspecs"]
+        if self._kernel in names:
+            await self._start_kernel()
+        elif await self._is_running():
             self._id = self._kernel
         else:
-            await self._check_name()
-            self._id = (await self._ask("POST", "kernels", {"name": self._kernel}))["id"]
-            self._ours = True
+            raise KernelError(
+                f"The server has no kernel {self._kernel!r}, neither running nor to be started; "
+                f"it can start {', '.join(sorted(names)) or 'none'}."
+            )
         await self._open()
 
     def send(self, message: Message) -> None:
@@ -81,19 +99,42 @@ class _ServerTransport:
 
     async def close(self) -> None:
         """See `ClientTransport`."""
-        await self._close_socket()
-        if self._ours and self._id:
-            self._ours = False
-            with contextlib.suppress(KernelError):  # it is gone already, or the server is
-                await self._ask("DELETE", f"kernels/{self._id}")
+        try:
+            await self._close_socket()
+        finally:  # also where nobody waits for it any more
+            if self._ours and self._id:
+                self._ours = False
+                with anyio.move_on_after(SHUTDOWN_PATIENCE, shield=True):
+                    await self._end_kernel(self._id)
 
-    async def _check_name(self) -> None:
-        names = (await self._ask("GET", "kernelspecs"))["kernelspecs"]
-        if self._kernel not in names:
-            raise KernelError(
-                f"The server has no kernel {self._kernel!r}, neither running nor to be started; "
-                f"it can start {', '.join(sorted(names)) or 'none'}."
-            )
+    async def _start_kernel(self) -> None:
+        asked = self._asked("POST", "kernels", {"name": self._kernel})
+        try:
+            await asked.wait()
+        finally:  # also where nobody waits any more: the server starts one all the same, which is to be ended
+            with anyio.CancelScope(shield=True):
+                await asked.wait()
+            self._id, self._ours = asked.result()["id"], True
+
+    async def _end_kernel(self, kernel_id: str) -> None:
+        with contextlib.suppress(KernelError):  # it is gone already, or the server is
+            while True:
+                try:
+                    return await self._ask("DELETE", f"kernels/{kernel_id}")
+                except _RefusedError as error:
+                    if error.status < 500:
+                        raise
+                await anyio.sleep(0.2)  # jupyter_server fails while it restarts a kernel that has died
+
+    async def _is_running(self) -> bool:
+        """Ask for this one: gateways list none, unless they are told to."""
+        try:
+            await self._ask("GET", f"kernels/{quote(self._kernel, safe='')}")
+        except _RefusedError as error:
+            if error.status == 404:
+                return False
+            raise
+        return True
 
     async def _open(self) -> None:
         assert self._id
@@ -118,7 +159,10 @@ class _ServerTransport:
             await socket.close()
 
     async def _ask(self, method: str, path: str, body: Any = None) -> Any:
-        return await asyncio.to_thread(self._ask_blocking, method, path, body)
+        return await self._asked(method, path, body)
+
+    def _asked(self, method: str, path: str, body: Any = None) -> Future[Any]:
+        return in_thread(running_loop(), lambda: self._ask_blocking(method, path, body))
 
     def _ask_blocking(self, method: str, path: str, body: Any) -> Any:
         address = f"{self._url}/api/{path}"
@@ -133,7 +177,9 @@ class _ServerTransport:
         except urllib.error.HTTPError as error:
             with error:
                 reason = _reason(error.read()) or error.reason
-            raise KernelError(f"The server refuses {method} {address}: {error.code} {reason}") from None
+            raise _RefusedError(
+                error.code, f"The server refuses {method} {address}: {error.code} {reason}"
+            ) from None
         except (OSError, ValueError) as error:
             raise KernelError(f"There is no Jupyter server at {self._url}: {error}") from None
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import Future
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from ..protocol.errors import LocalProtocolError
+from ..transports.event_loops import EventLoop, Task, running_loop
 from .client import Client
 
 P = ParamSpec("P")
@@ -33,7 +34,7 @@ class SyncClient:
     it would stop.
     """
 
-    def __init__(self, client: Client, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, client: Client, loop: EventLoop) -> None:
         self.client = client
         self._loop = loop
 
@@ -42,7 +43,7 @@ class SyncClient:
         cancels it there.
         """
         try:
-            running = asyncio.get_running_loop()
+            running = running_loop()
         except RuntimeError:
             running = None
         if running is self._loop:
@@ -50,12 +51,31 @@ class SyncClient:
             raise LocalProtocolError(
                 "kc.sync would block the event loop of this client; await kc's own methods here."
             )
-        future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        outcome: Future[T] = Future()
+        tasks: list[Task] = []
+
+        async def run() -> None:
+            try:
+                outcome.set_result(await coroutine)
+            except Exception as error:
+                outcome.set_exception(error)
+            except BaseException:  # it was cancelled
+                outcome.cancel()
+                raise
+
+        def cancel() -> None:
+            tasks[0].cancel()
+
         try:
-            return future.result()
-        except BaseException:
-            future.cancel()
+            self._loop.call_soon_threadsafe(lambda: tasks.append(self._loop.create_task(run())))
+        except RuntimeError:  # the loop is closed
+            coroutine.close()
             raise
+        try:
+            return outcome.result()
+        finally:
+            if not outcome.done():
+                self._loop.call_soon_threadsafe(cancel)
 
     execute = _blocking(Client.execute)
     request = _blocking(Client.request)
@@ -70,5 +90,7 @@ class SyncClient:
     create_subshell = _blocking(Client.create_subshell)
     delete_subshell = _blocking(Client.delete_subshell)
     list_subshells = _blocking(Client.list_subshells)
+    jobs = _blocking(Client.jobs)
+    cancel = _blocking(Client.cancel)
     shutdown = _blocking(Client.shutdown)
     aclose = _blocking(Client.aclose)

@@ -2,9 +2,12 @@
 computes or blocks does so too, at safepoints, where the platform has them.
 
 A safepoint is a moment at which code that keeps the loop waiting is interrupted, to go on as if nothing had
-been. What has arrived is received there, and so answered where it is the core's to answer; introspection and
-information requests are answered by the interpreter's `interject`; cells and comm messages only join their
-queue, for they may change what the interrupted code works on.
+been. What has arrived is received there, and so answered where it is the core's to answer; introspection,
+information and debug requests are answered by the interpreter's `interject`; cells and comm messages only
+join their queue, for they may change what the interrupted code works on.
+
+Code that the debugger holds waits at one long safepoint: the world stands still, and debug requests are
+answered on its stack, where safepoints go on, so that what they run can be interrupted, and the code with it.
 
 Imports: stdlib and `protocol/`.
 """
@@ -14,16 +17,19 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Mapping
-from contextvars import Context
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import Context, ContextVar
+from typing import Any
 
+from ..protocol.effects import Send
 from ..protocol.errors import StdinNotAvailableError
 from ..protocol.lanes import Job
 from ..protocol.message import Content, as_error
-from ..protocol.ports import Interpreter, Transport
+from ..protocol.modes import Mode
+from ..protocol.ports import Hold, Interpreter, Platform, Transport
 from ..protocol.routes import Family
-from .base import Host, Question
+from .base import Held, Host, Line, Question
+from .interrupts import Where
 from .worker import Worker
 
 TURN = 0.02
@@ -31,47 +37,11 @@ TURN = 0.02
 request that arrives between the loop's turns has as long to be answered there, where it is answered best.
 """
 
+_WAITING: ContextVar[Job | None] = ContextVar("waiting", default=None)
+"""The job whose code is in `LoopHost.wait`, in that code's own context."""
+
 Timer = tuple[float, Callable[[], object]]
 """When, in terms of `time.monotonic`, and what to call."""
-
-
-class Platform(Protocol):
-    """What lets a host without threads go on while code computes or blocks: `apps/pyodide.py` has it from
-    Pyodide's worker.
-    """
-
-    def start(self, host: LoopHost) -> None:
-        """Begin to call `host.safepoint` on the stack of code that computes: when a message has arrived, and
-        when `expect` says so. Python's blocking functions wait by `host.wait`.
-        """
-        ...
-
-    def stop(self) -> None:
-        """Undo `start`."""
-        ...
-
-    def renew(self) -> None:
-        """A cell begins. User code may have undone what `start` did."""
-        ...
-
-    def poll(self) -> None:
-        """Receive what has arrived. Messages may come without it, too."""
-        ...
-
-    def serve(self, action: Callable[[], None]) -> None:
-        """Call `action`, without a safepoint in it, whatever it raises."""
-        ...
-
-    def expect(self, delay: float | None) -> None:
-        """Have a safepoint in `delay` seconds, or none but for messages."""
-        ...
-
-    def block(self, future: asyncio.Future[Any]) -> None:
-        """Wait until `future` is done while everything else goes on, as far as it can.
-
-        Raises StdinNotAvailableError, with a sentence that says what is missing, where that cannot be done.
-        """
-        ...
 
 
 class LoopHost(Host):
@@ -80,6 +50,7 @@ class LoopHost(Host):
     """
 
     kind = "loop"
+    modes = (Mode.QUEUE, Mode.TASK)
 
     def __init__(
         self,
@@ -88,6 +59,7 @@ class LoopHost(Host):
         platform: Platform | None = None,
         capabilities: Mapping[str, Any] | None = None,
     ) -> None:
+        self._platform = platform
         own = {
             "input": False,
             "answers_while_blocking": False,
@@ -96,13 +68,14 @@ class LoopHost(Host):
             "runs_while_computing": False,
         }
         super().__init__(interpreter, capabilities={**own, **(capabilities or {})})
-        self._platform = platform
         # jobs that can be answered at a safepoint and have not begun; when they will, and their contexts
         self._prompt: dict[Job, tuple[float, Context]] = {}
         self._timers: list[Timer] = []
-        self._waits: dict[asyncio.Future[Any], tuple[Job | None, bool]] = {}
+        self._waiting: dict[asyncio.Future[Any], tuple[Job | None, bool]] = {}
         """Who waits: the job to which the code belongs, and whether it is the job itself (or a task of its).
         """
+        self._late: dict[asyncio.Future[Any], type[BaseException]] = {}
+        """What has interrupted those whose wait was over, but who had not gone on."""
 
     async def serve(self, transport: Transport) -> None:
         """Run the kernel on `transport`, on this thread, until it is shut down."""
@@ -119,36 +92,54 @@ class LoopHost(Host):
         """See `Context`. While code computes, it is called at a safepoint."""
         self._set_timer(delay, call)
 
-    def wait(self, future: asyncio.Future[Any], timeout: float | None = None) -> Any:
-        """Wait for `future` in synchronous code, while all else goes on as far as the platform lets it.
+    def wait(self, future: asyncio.Future[Any], timeout: float | None = None, *, still: bool = False) -> Any:
+        """Wait for `future` in synchronous code, while all else goes on as far as the platform lets it; if
+        `still`, while no other code does, as far as that can be had.
 
-        Returns its result, or None after `timeout` seconds. Raises what the future does, KeyboardInterrupt
-        when the cell to which the code belongs is interrupted, and StdinNotAvailableError, with a sentence
+        Returns its result, or None after `timeout` seconds. Raises what the future does, what
+        interrupts the cell to which the code belongs, and StdinNotAvailableError, with a sentence
         that says what is missing, where code cannot wait.
         """
         if self._platform is None:
             raise StdinNotAvailableError("This kernel runs on one event loop, which cannot wait.")
-        self._waits[future] = self._main.on_stack
+        job, _own = self._waiting[future] = self._main.on_stack
+        before = _WAITING.get()
+        _WAITING.set(job)
         timer = None
         if timeout is not None:
             timer = self._set_timer(timeout, lambda: future.done() or future.set_result(None))
         try:
             with self._main.aside():
-                self._platform.block(future)
+                self._platform.block(future, still=still)
         finally:
-            del self._waits[future]
+            _WAITING.set(before)
+            del self._waiting[future]
+            late = self._late.pop(future, None)
             if timer in self._timers:
                 self._timers.remove(timer)
+        if late:
+            raise late
         return future.result()
 
     def safepoint(self) -> None:
-        """Answer what has arrived. Raises KeyboardInterrupt where the interrupted code is to be."""
+        """Answer what has arrived. Raises where the interrupted code is to be interrupted for good."""
         if self.guard.postpone(threading.get_ident(), self.safepoint):
             return
         assert self._platform
         self._platform.serve(self._serve)
-        if self._main.interrupted_here():
-            raise KeyboardInterrupt
+        error = self._main.interrupted_here()
+        if error and not self._is_about_to_wait:
+            if self._held:  # a request is being answered there; not only that one ends
+                self._held[-1].interrupt(error)
+            raise error
+
+    @property
+    def _is_about_to_wait(self) -> bool:
+        """Whether the code on the stack is in `wait`. Its future ends it: what arises here, before its stack
+        is put aside, could get lost in JavaScript.
+        """
+        job = _WAITING.get()
+        return job is not None and job is self._main.on_stack[0]
 
     def _serve(self) -> None:
         assert self._platform
@@ -188,7 +179,8 @@ class LoopHost(Host):
     def _interject(self, job: Job) -> bool:
         """Answer `job` in the middle of other code, unless it has just begun; False where that must wait."""
         try:
-            reply = self._prompt[job][1].run(self._interpreter.interject, job.request)
+            content = self._prompt[job][1].run(self._interpreter.interject, job.request)
+            reply = None if content is None else self._encoded(job, content)
         except BaseException as error:
             reply = as_error(error)
         if reply is None:
@@ -198,13 +190,22 @@ class LoopHost(Host):
             self._finish(job, reply)
         return True
 
-    async def _handle(self, job: Job) -> Content | None:
+    def _answer_held(self, job: Job) -> None:
+        """Answer a debug_request on the stack of the code that is held, in its context."""
+        try:
+            content = self._interpreter.interject(job.request)
+            reply: Send | Content | None = self._encoded(job, content)
+        except BaseException as error:
+            reply = as_error(error)
+        self._finish(job, reply)
+
+    async def _handle(self, job: Job) -> Send | None:
         self._prompt.pop(job, None)
         if self._platform and job.key.family is Family.EXECUTE:
             self._platform.renew()
         return await super()._handle(job)
 
-    def _finish(self, job: Job, reply: Content | None) -> None:
+    def _finish(self, job: Job, reply: Send | Content | BaseException | None) -> None:
         if self._platform and job.key.family is Family.EXECUTE:
             self._platform.poll()  # what was sent while the cell ran has arrived before its end
         super()._finish(job, reply)
@@ -213,20 +214,57 @@ class LoopHost(Host):
         return self._main
 
     def _start(self, job: Job, context: Context) -> None:
+        if job.key.family is Family.DEBUG and self._held:
+            self._held[-1].post(lambda: self._answer_held(job))
+            return
         super()._start(job, context)
-        if job.key.family in (Family.INTROSPECTION, Family.INFORMATION):
+        if job.key.family in (Family.INTROSPECTION, Family.INFORMATION, Family.DEBUG):
             self._prompt[job] = (time.monotonic() + (0 if self._main.computes else TURN), context)
             self._expect()
 
-    def _cancel(self, job: Job) -> None:
-        waits = [(future, own) for future, (owner, own) in self._waits.items() if owner is job]
-        for future, _own in waits:
-            if not future.done():
-                future.set_exception(KeyboardInterrupt())
-        if not any(own for _future, own in waits):
-            super()._cancel(job)
+    def _interrupt(self, job: Job | None, aimed: bool, error: type[BaseException]) -> None:
+        if job is not None:  # what it has left waits in its name, and is ended with it
+            self._end_waits_of(job, error, own=False)
+        else:
+            for left in {owner for owner, _own in self._waiting.values() if owner is not None}:
+                if self._main.where(left) is Where.ENDED:
+                    self._end_waits_of(left, error, own=False)
+        super()._interrupt(job, aimed, error)
+
+    def _waits(self, job: Job) -> bool:
+        return (job, True) in self._waiting.values() or super()._waits(job)
+
+    def _end_waits(self, job: Job, error: type[BaseException]) -> None:
+        self._end_waits_of(job, error, own=True)
+        super()._end_waits(job, error)
+
+    def _end_waits_of(self, job: Job, error: type[BaseException], *, own: bool) -> None:
+        for future, waits in self._waiting.items():
+            if waits != (job, own):
+                continue
+            if future.done():
+                self._late[future] = error
+            else:
+                future.set_exception(error())
 
     # ---- what differs
+
+    @property
+    def no_hold(self) -> str | None:
+        """See `Context`."""
+        if self._platform is None:
+            return "The debugger cannot stop code: this kernel runs on one event loop, which cannot wait."
+        return self._platform.no_hold
+
+    def hold(self) -> Hold:
+        """See `Context`."""
+        return _FutureHold(self)
+
+    def _workers_but_main(self) -> Sequence[Worker]:
+        return ()
+
+    def _end_workers(self) -> None:
+        pass
 
     def _close_subshell(self, subshell_id: str) -> None:
         pass
@@ -245,11 +283,29 @@ class LoopHost(Host):
 class _FutureQuestion:
     def __init__(self, host: LoopHost) -> None:
         self._host = host
-        self._future: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
+        self._future: asyncio.Future[Line] = asyncio.get_running_loop().create_future()
 
-    def wait(self) -> str | None:
+    def wait(self) -> Line:
         return self._host.wait(self._future)
 
-    def answer(self, value: str | None) -> None:
+    def answer(self, value: Line) -> None:
         if not self._future.done():
             self._future.set_result(value)
+
+
+class _FutureHold(Held):
+    def __init__(self, host: LoopHost) -> None:
+        super().__init__(host, alone=True)
+        self._loop_host = host
+        self._future: asyncio.Future[None] | None = None
+
+    def _wait(self) -> None:
+        self._future = asyncio.get_running_loop().create_future()
+        # what has come at a safepoint between the lines has found no future to wake
+        if self._calls or self._released:
+            return
+        self._loop_host.wait(self._future, still=True)
+
+    def _wake(self) -> None:
+        if self._future is not None and not self._future.done():
+            self._future.set_result(None)

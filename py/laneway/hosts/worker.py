@@ -1,41 +1,57 @@
 """A worker: one thread and its event loop, on which jobs run.
 
-It drives each job's coroutine itself, step by step, and so knows at every moment whether a job's code is on
-the thread's stack. That is how it can interrupt in either state: code on the stack gets a KeyboardInterrupt
-where it is, code that awaits gets one at its `await`.
-
-`run` is the thread's own; the rest may be called from any. Imports: stdlib and `protocol/` (anyio
-alone would be a tenth of a kernel's start).
+`run` is the thread's own; the rest may be called from any. What interrupts do is in the table of
+`interrupts.py`. Imports: stdlib and `protocol/` (anyio alone would be a tenth of a kernel's start).
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ctypes
-import inspect
+import gc
 import sys
 import threading
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Generator
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine, Generator
+from contextlib import contextmanager, nullcontext
 from contextvars import Context, ContextVar, copy_context
+from importlib.util import find_spec
 from types import FrameType
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any
 
+from ..protocol.backends import Backend
+from ..protocol.errors import KernelError
+from ..protocol.jobs import JobInfo, lane_name
 from ..protocol.lanes import Job
-from ..protocol.message import Content, as_error, error_content
+from ..protocol.message import error_content
+from ..protocol.modes import Mode
 from ..protocol.routes import Family
-from . import fair
+from . import fair, sleep
+from .calls import Call
+from .children import interrupt_children
 from .guard import Guard
-from .signals import MainSignal, in_user_code
+from .interrupts import INTERRUPTS, Act, Where
+from .signals import MainSignals, in_user_code
+from .steps import GuestSteps, Stack, Steps
+
+if TYPE_CHECKING:
+    from .guest import Guest
 
 JOB: ContextVar[Job | None] = ContextVar("laneway_job", default=None)
 """The job to which the running code belongs, be it the job itself, or a task or callback that it made."""
 
+WORKER: ContextVar[Worker | None] = ContextVar("laneway_worker", default=None)
+"""The worker of that job. A cell may run a kernel of its own on its loop, whose worker is another one."""
+
+GRACE = 1.0
+"""Seconds that what is cancelled at the end has to end by itself."""
+
 
 class Worker:
     """Runs jobs: awaits `handle(job)` in the context given with the job, and calls `finish(job, reply)`
-    exactly once.
+    exactly once, where `reply` is what `handle` returned, or the content of an error reply. `failed` hears of
+    what is no job's failure: the worker has ended then.
 
     All jobs of a worker interleave at their awaits; what has to wait for what was decided before they were
     started.
@@ -44,36 +60,47 @@ class Worker:
     def __init__(
         self,
         guard: Guard,
-        handle: Callable[[Job], Coroutine[Any, Any, Content | None]],
-        finish: Callable[[Job, Content | None], None],
+        handle: Callable[[Job], Coroutine[Any, Any, Any]],
+        finish: Callable[[Job, Any], None],
+        failed: Callable[[BaseException], None],
     ) -> None:
         self._guard = guard
         self._handle = handle
         self._finish = finish
+        self._failed = failed
         self._thread = 0
+        self._native = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._base = Context()  # in which the worker's own calls run, whoever asks for them
         self._early: list[Callable[[], object]] = []
         self._new: deque[Job] = deque()  # to be started, in this order
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopped: asyncio.Event | None = None
+        self._runner: asyncio.Task[Any] | None = None
+        self._owns_loop = False
         self._failure: BaseException | None = None
-        self._steps: dict[Job, _Steps] = {}
-        self._stepping: Job | None = None
-        self._wanted: set[Job] = set()  # jobs that are to be interrupted and have not been yet
-        self._lock = threading.RLock()  # around what an interrupt from another thread, or a signal, looks at
-        self.signal = MainSignal(self._lock)
+        self._steps: dict[Job, Steps] = {}
+        self._guest: Guest | None = None
+        self._stack = Stack(guard)
+        self._seen: tuple[FrameType, int] | None = None  # see `is_stuck`
+        self._stray = False  # is what jobs have left on the stack to be interrupted?
+        self.signals = MainSignals(guard)
         """For the one on the main thread."""
 
     # ---- its life
 
     async def run(self) -> None:
-        """Serve on this thread until `stop`; jobs that still run then are cancelled."""
+        """Serve on this thread until `stop`. What still runs then is cancelled, jobs and what they have left;
+        what goes on all the same after `GRACE` seconds is abandoned.
+        """
         self._stopped = asyncio.Event()
+        self._runner = asyncio.current_task()
+        self._owns_loop = fair.is_ours(asyncio.get_running_loop()) and JOB.get() is None
         self._base = copy_context()
         self._base.run(JOB.set, None)
         with self._guard:
             self._thread = threading.get_ident()
+            self._native = getattr(threading, "get_native_id", int)()  # Pyodide has none
             self._loop = asyncio.get_running_loop()
             for call in self._early:
                 self._loop.call_soon(call, context=self._base.copy())
@@ -81,43 +108,126 @@ class Worker:
             await self._stopped.wait()
         finally:
             self._stopped.set()
-            for steps in self._steps.values():
-                steps.cancel()
-            if self._tasks:
-                await asyncio.wait(self._tasks)
-            for job in list(self._steps):
-                self._end_unbegun(job)
+            await self._cancel_all()
+            self.abandon()
         if self._failure:
             raise self._failure
 
-    def run_in_thread(self, name: str) -> threading.Thread:
-        """Start a daemon thread that runs this worker."""
-        thread = threading.Thread(target=lambda: fair.run(self.run()), name=name, daemon=True)
+    def run_in_thread(
+        self, name: str, new_loop: Callable[[], asyncio.AbstractEventLoop], *, user_code: bool
+    ) -> threading.Thread:
+        """Start a daemon thread that runs this worker, on a loop that `new_loop` makes. On one for
+        `user_code`, `time.sleep` can be interrupted.
+
+        Raises RuntimeError where the system gives no more threads.
+        """
+
+        def work() -> None:
+            try:
+                with sleep.can_be_woken() if user_code else nullcontext():
+                    fair.run(self.run(), new_loop)
+            except BaseException as error:
+                self._failed(error)
+
+        thread = threading.Thread(target=work, name=name, daemon=True)
         thread.start()
         return thread
+
+    async def _cancel_all(self) -> None:
+        for steps in self._steps.values():
+            steps.cancel()
+        loop = asyncio.get_running_loop()
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        owned = self._owns_loop
+        if not owned:
+            tasks = {task for task in tasks if task in self._tasks or self._maker(task)}
+        for task in tasks - self._tasks:
+            task.cancel()
+        if tasks:
+            _ended, left = await asyncio.wait(tasks, timeout=GRACE)
+            for task in left if owned else ():
+                # the loop goes: to collect the task would run its code once more, in a namespace that is
+                # empty
+                ctypes.pythonapi.Py_IncRef(ctypes.py_object(task))
+        if self._guest is not None:
+            await self._guest.stop(GRACE)
+        if owned:
+            with contextlib.suppress(Exception):  # user code's generators
+                await asyncio.wait_for(loop.shutdown_asyncgens(), GRACE)
+
+    def _maker(self, task: asyncio.Task[Any]) -> Job | None:
+        """The job of this worker that has made `task`."""
+        context = _context_of(task)
+        return context.get(JOB) if context.get(WORKER) is self else None
 
     # ---- from any thread
 
     def start(self, job: Job, context: Context) -> None:
         """Run `job` in `context`."""
-        self._steps[job] = _Steps(self, job, context)
+        self._steps[job] = self._make_steps(job, context)
         self._new.append(job)
         if threading.get_ident() == self._thread:
             self._start_new()
         else:
             self._post(self._start_new)
 
-    def interrupt(self, job: Job) -> None:
-        """Raise KeyboardInterrupt in the code of `job`, be it on the stack or at an await. Harmless once it
-        has ended.
-        """
-        with self._lock:
-            if job not in self._steps:
-                return
-            self._wanted.add(job)
-            if self._stepping is job and self._thread != threading.get_ident():
-                self._interrupt_thread(job)
+    def _make_steps(self, job: Job, context: Context) -> Steps:
+        if job.backend is not Backend.TRIO:
+            return Steps(self._stack, job, context)
+        if find_spec("trio") is None:
+            raise KernelError("This cell needs trio, which is not installed: pip install trio.")
+        return GuestSteps(self._stack, job, context, self._started_guest)
+
+    def _started_guest(self) -> Guest:
+        """trio on this loop. On this worker's thread."""
+        if self._guest is None:
+            from .guest import Guest
+
+            self._guest = Guest(self._run_job, self.fail)
+        return self._guest
+
+    def where(self, job: Job) -> Where:
+        """Where the code of `job` is. In the guard."""
+        steps = self._steps.get(job)
+        if steps is None:
+            return Where.ENDED
+        if job is self._stack.stepping:
+            return Where.STACK
+        if steps.begun:
+            return Where.AWAIT
+        return Where.BEHIND if self._stack.stepping or self._runs_what_is_left() else Where.UNBEGUN
+
+    def interrupt(self, job: Job, act: Act, error: type[BaseException], *, aimed: bool) -> None:
+        """Raise `error` in the code of `job`. In the guard."""
+        if act is Act.NOTHING:
+            return
+        self._stack.wanted[job] = error
+        if act is Act.LINE and self._thread != threading.get_ident():
+            self._interrupt_line(
+                lambda: self._stack.stepping is job and job in self._stack.wanted, aimed=aimed
+            )
         self._post(self._interrupt_suspended)
+
+    def is_stuck(self, job: Job) -> bool:
+        """Is the code of `job` where it was when this was asked last, in a call that has not returned?
+
+        Where no signal reaches its thread, no exception arises in code that waits for a lock. In the guard.
+        """
+        seen, self._seen = self._seen, None
+        if job is self._stack.stepping and self._thread != threading.get_ident():
+            frame = sys._current_frames().get(self._thread)  # pyright: ignore[reportPrivateUsage]
+            self._seen = frame and (frame, frame.f_lasti)
+        return self._seen is not None and self._seen == seen
+
+    def interrupt_left(self) -> None:
+        """Raise KeyboardInterrupt in what a job has left on the stack, if there is something. In the
+        guard.
+        """
+        if self._thread == threading.get_ident():
+            self._stray = self._runs_what_is_left()  # whoever has interrupted this thread looks
+        elif self._runs_what_is_left():
+            self._stray = True
+            self._interrupt_line(lambda: self._stray and self._runs_what_is_left(), aimed=False)
 
     def withdraw(self, job: Job) -> bool:
         """Take back `job`, which will not be finished then; False where it has begun. On this worker's
@@ -135,9 +245,84 @@ class Worker:
         else:
             self._post(lambda: asyncio.get_running_loop().call_later(delay, call))
 
+    @property
+    def is_here(self) -> bool:
+        """Is the calling thread this worker's?"""
+        return self._thread == threading.get_ident()
+
+    def call(self, call: Call, backend: Backend) -> None:
+        """Run `call` on this worker's loop, in the context of who calls."""
+        in_trio = backend is Backend.TRIO
+        self._post(lambda: self._started_guest().call(call) if in_trio else call.start())
+
+    def when_free(self, call: Callable[[], object]) -> None:
+        """Call `call`, on this worker's loop, once no job runs there and no task that one has left."""
+
+        def look() -> None:
+            left = asyncio.all_tasks() - {self._runner}
+            if left:
+                left.pop().add_done_callback(lambda _task: look(), context=self._base.copy())
+            else:
+                call()
+
+        self._post(look)
+
+    def wake(self) -> None:
+        """Let the loop have a turn. From any thread."""
+        self._post(lambda: None)
+
+    def tasks(self) -> list[JobInfo]:
+        """The tasks that jobs have made and that go on."""
+        return [
+            JobInfo(
+                _job_id(task, owner),
+                "task",
+                Mode.TASK.value,
+                lane_name(owner.key.channel, owner.mode, owner.key.thread, owner.key.subshell_id),
+                "ending" if task.cancelling() else "running",
+                code=_function(task),
+            )
+            for task, owner in self._made_by_jobs()
+        ]
+
+    def cancel_task(self, job_id: str) -> None:
+        """Cancel the task that is listed so."""
+        self._post(lambda: [task.cancel() for task in self._find_tasks(job_id)])
+
+    def when_task_ended(self, job_id: str, call: Callable[[], object]) -> None:
+        """Call `call` when the task that is listed so has ended, or where it has."""
+
+        def watch() -> None:
+            tasks = self._find_tasks(job_id)
+            if not tasks:
+                call()
+            for task in tasks[:1]:
+                task.add_done_callback(lambda _task: call(), context=self._base.copy())
+
+        self._post(watch)
+
+    def _find_tasks(self, job_id: str) -> list[asyncio.Task[Any]]:
+        return [task for task, owner in self._made_by_jobs() if _job_id(task, owner) == job_id]
+
+    def _made_by_jobs(self) -> list[tuple[asyncio.Task[Any], Job]]:
+        if self._loop is None:
+            return []
+        owned = ((task, self._maker(task)) for task in asyncio.all_tasks(self._loop) - self._tasks)
+        return [(task, owner) for task, owner in owned if owner]
+
     def stop(self) -> None:
-        """Let `run` end."""
+        """End `run`."""
         self._post(lambda: self._stopped and self._stopped.set())
+
+    def abandon(self) -> None:
+        """Answer for the jobs that have not ended. What their code says afterwards is not heard."""
+        for job in list(self._steps):
+            self._end_unfinished(job)
+
+    def fail(self, error: BaseException) -> None:
+        """End `run`, which raises `error`."""
+        self._failure = self._failure or error
+        self.stop()
 
     def _post(self, call: Callable[[], object]) -> None:
         """Call `call` on the loop, in order of the calls, and wake the loop: it may be another thread's, or a
@@ -157,36 +342,41 @@ class Worker:
     # ---- interrupts of code that is on the stack
 
     def on_signal(self, frame: FrameType | None, interrupt: Callable[[], None]) -> None:
-        """To be called from a signal's handler, on this worker's thread, which must be the main one.
+        """To be called from the handler of SIGINT, on this worker's thread, which must be the main one.
 
-        Calls `interrupt`, which interrupts jobs, unless it was we who sent the signal, to a certain job.
-        Raises KeyboardInterrupt (after the guard was left) where a job that is to be interrupted is on the
-        stack, or a task of user code that no job is: `frame` is where the signal came.
+        Calls `interrupt`, which interrupts whatever runs, unless it was we who sent the signal. Raises (after
+        the guard was left) where what is on the stack is to be interrupted: `frame`
+        is where the signal came.
         """
 
         def act() -> None:
-            ours = self.signal.taken()
-            if not ours:
+            if not self.signals.taken():
                 interrupt()
-            self._interrupt_here()
-            if not ours and self._stepping is None and in_user_code(frame):
-                raise KeyboardInterrupt
+                self._stray = True
+            self._interrupt_here(frame)
 
         if not self._guard.postpone(threading.get_ident(), act):
             act()
 
-    def interrupted_here(self) -> bool:
-        """Whether a KeyboardInterrupt is to be raised at a safepoint of the code on the stack: it belongs to
-        a job that is to be interrupted, or keeps such a job waiting without belonging to another cell.
+    def interrupted_here(self) -> type[BaseException] | None:
+        """What is to be raised at a safepoint of the code on the stack: it is to be interrupted itself, or
+        keeps a job waiting that is, without belonging to another cell.
         """
-        owner = JOB.get()
-        if owner is None or not self._wanted:
-            return False
-        if owner is self._stepping and owner in self._wanted:
-            self._wanted.discard(owner)
-            return True
+        stack, owner = self._stack, JOB.get()
+        stray, self._stray = self._stray, False
+        if owner is None or not (stack.wanted or stray):
+            return None
+        if owner is stack.stepping:
+            return stack.wanted.pop(owner, None)
         # else a task or callback is ended, and then its job where it awaits
-        return owner in self._wanted or owner not in self._steps or owner.key.family is not Family.EXECUTE
+        if (
+            stray
+            or owner in stack.wanted
+            or owner not in self._steps
+            or owner.key.family is not Family.EXECUTE
+        ):
+            return stack.wanted.get(owner, KeyboardInterrupt)
+        return None
 
     @property
     def computes(self) -> bool:
@@ -200,31 +390,52 @@ class Worker:
         or a callback.
         """
         job = JOB.get()
-        return job, job is not None and job is self._stepping
+        return job, job is not None and job is self._stack.stepping
 
     @contextmanager
     def aside(self) -> Generator[None]:
         """While the code on the stack waits, its stack is put aside (or is as good as that)."""
-        stepping, self._stepping = self._stepping, None
+        stepping, self._stack.stepping = self._stack.stepping, None
         try:
             yield
         finally:
-            self._stepping = stepping
+            self._stack.stepping = stepping
 
-    def _interrupt_thread(self, job: Job) -> None:
+    def _interrupt_line(self, wanted: Callable[[], bool], *, aimed: bool) -> None:
+        """What is wanted, at the line where this worker's thread is; it is another one that asks."""
         if self._thread == threading.main_thread().ident and sys.platform != "win32":
-            self.signal.insist(lambda: self._stepping is job and job in self._wanted)
+            self.signals.insist(wanted, aimed=aimed)
         elif not self._guard.postpone(self._thread, self._interrupt_here):
-            self._wanted.discard(job)
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(
-                ctypes.c_ulong(self._thread), ctypes.py_object(KeyboardInterrupt)
-            )
+            error = self._forget_line()
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._thread), ctypes.py_object(error))
+            sleep.wake(self._thread)
+            if sys.platform != "win32":
+                interrupt_children(self._native)
 
-    def _interrupt_here(self) -> None:
-        job = self._stepping
-        if job in self._wanted:
-            self._wanted.discard(job)
-            raise KeyboardInterrupt
+    def _interrupt_here(self, frame: FrameType | None = None) -> None:
+        if self._guest is not None and self._guest.protected:  # trio's own code: a moment later, then
+            wanted = self._stack.wanted
+            self.signals.send_later(lambda: self._stray or self._stack.stepping in wanted, aimed=True)
+            return
+        here = frame or sys._getframe()  # pyright: ignore[reportPrivateUsage]
+        stray = self._stray and self._stack.stepping is None and in_user_code(here)
+        if stray or self._stack.stepping in self._stack.wanted:
+            raise self._forget_line()
+        self._stray = False
+
+    def _forget_line(self) -> type[BaseException]:
+        """What was wanted there."""
+        self._stray = False
+        job = self._stack.stepping
+        return KeyboardInterrupt if job is None else self._stack.wanted.pop(job, KeyboardInterrupt)
+
+    def _runs_what_is_left(self) -> bool:
+        """Whether a task or callback of user code, and no job, is on this worker's stack."""
+        if self._stack.stepping is not None:
+            return False
+        if self._thread == threading.get_ident():
+            return JOB.get() is not None
+        return in_user_code(sys._current_frames().get(self._thread))  # pyright: ignore[reportPrivateUsage]
 
     # ---- on the loop
 
@@ -235,15 +446,18 @@ class Worker:
             if job not in self._steps:
                 continue  # withdrawn
             if self._stopped.is_set():
-                self._end_unbegun(job)
+                self._end_unfinished(job)
+                continue
+            if job.backend is Backend.TRIO:
+                self._started_guest().start(job, lane=job.queues)
                 continue
             # neither `create_task` nor a task group: what these call when a task is done takes a turn of the
             # loop each, and in a browser a turn costs as much as a tenth of a cell
             task = asyncio.Task(self._run_job(job), loop=self._loop, context=self._base.copy())
             self._tasks.add(task)
 
-    def _end_unbegun(self, job: Job) -> None:
-        self._end(job, error_content("KernelError", "The kernel ended before this could run."))
+    def _end_unfinished(self, job: Job) -> None:
+        self._end(job, error_content("KernelError", "The kernel ended before this could end."))
 
     async def _run_job(self, job: Job) -> None:
         try:
@@ -252,102 +466,53 @@ class Worker:
                 if job in self._steps:  # not withdrawn, be it at a safepoint between these lines
                     await self._run_steps(job, steps)
         except Exception as error:  # none of user code's, which is in the reply: this worker cannot go on
-            self._failure = error
-            self.stop()
+            self.fail(error)
         finally:
-            self._tasks.discard(cast("asyncio.Task[None]", asyncio.current_task()))
+            if (task := asyncio.current_task()) is not None:  # in trio there is none
+                self._tasks.discard(task)
 
-    async def _run_steps(self, job: Job, steps: _Steps) -> None:
-        reply: Content | None = None
+    async def _run_steps(self, job: Job, steps: Steps) -> None:
+        reply: Any = None
         try:
+            steps.coroutine = self._handle(job)
+            steps.context.run(JOB.set, job)
+            steps.context.run(WORKER.set, self)
             reply = await steps
-        except asyncio.CancelledError as error:
-            reply = as_error(error)
-            raise
-        except (
-            BaseException
-        ) as error:  # whatever user code raises (SystemExit, say) ends its cell and nothing else
-            reply = as_error(error)
+        except BaseException as error:
+            reply = error
+            if isinstance(error, asyncio.CancelledError) and not isinstance(error, INTERRUPTS):
+                raise
+            # trio's own cancellation is the cell's: a nursery that it has kept open has failed, say
+            # whatever else user code raises (SystemExit, say) ends its cell and nothing else
         finally:
             self._end(job, reply)
+            reply = None  # the error has this frame, too
 
-    def _end(self, job: Job, reply: Content | None) -> None:
-        with self._lock:
-            del self._steps[job]
-            self._wanted.discard(job)
-        self._finish(job, reply)
+    def _end(self, job: Job, reply: Any) -> None:
+        with self._guard:
+            ended = self._steps.pop(job, None) is None
+            self._seen = None
+            self._stack.wanted.pop(job, None)
+        if not ended:  # else it was abandoned at the kernel's end
+            self._finish(job, reply)
 
     def _interrupt_suspended(self) -> None:
-        for job in list(self._wanted):
-            if job is not self._stepping and self._steps[job].interrupt():
-                self._wanted.discard(job)
+        for job, error in list(self._stack.wanted.items()):
+            if job is not self._stack.stepping and self._steps[job].interrupt(error):
+                self._stack.wanted.pop(job, None)
 
 
-# A worker and its jobs' steps are one thing in two parts.
-# pyright: reportPrivateUsage=false
-class _Steps(Awaitable[Any]):
-    """Awaits a job's coroutine on behalf of its worker, telling it when the job's code is on the stack."""
+def _context_of(task: asyncio.Task[Any]) -> Context:
+    """Before Python 3.12 only the garbage collector is told."""
+    if sys.version_info >= (3, 12):
+        return task.get_context()
+    contexts = (held for held in gc.get_referents(task) if isinstance(held, Context))
+    return next(contexts, Context())  # its own; those of its callbacks follow
 
-    def __init__(self, worker: Worker, job: Job, context: Context) -> None:
-        self._worker = worker
-        self._job = job
-        self._context = context
-        self._task: asyncio.Task[Any] | None = None
-        self._interrupted = False
-        self.begun = False
 
-    def interrupt(self) -> bool:
-        """Raise KeyboardInterrupt where the coroutine awaits; False where it has not begun."""
-        if self._task is None:
-            return False
-        self._interrupted = True
-        return self._task.cancel()
+def _job_id(task: asyncio.Task[Any], owner: Job) -> str:
+    return f"{owner.id}/{task.get_name()}"
 
-    def cancel(self) -> None:
-        """Cancel it, if it has begun."""
-        if self._task:
-            self._task.cancel()
 
-    def __await__(self) -> Generator[Any, Any, Any]:
-        worker, job = self._worker, self._job
-        coroutine = worker._handle(job)
-        self._context.run(JOB.set, job)
-        self._task = asyncio.current_task()
-        step, value = coroutine.send, None
-        if job in worker._wanted:
-            worker._wanted.discard(job)
-            step, value = coroutine.throw, KeyboardInterrupt()
-        while True:
-            outer = worker._stepping  # None but where Pyodide switches stacks
-            try:
-                try:
-                    worker._stepping = job
-                    awaited = self._context.run(step, value)
-                finally:
-                    self._leave(outer)
-            except StopIteration as stop:
-                return stop.value
-            except KeyboardInterrupt:
-                worker._stepping = outer
-                if inspect.getcoroutinestate(coroutine) == inspect.CORO_CLOSED:
-                    raise
-                # it arose between the code's step and our noting its end
-                step, value = coroutine.throw, KeyboardInterrupt()
-                continue
-            try:
-                step, value = coroutine.send, (yield awaited)
-            except asyncio.CancelledError as error:
-                step, value = coroutine.throw, error
-                if self._interrupted and self._task is not None:
-                    self._interrupted = False
-                    self._task.uncancel()
-                    value = KeyboardInterrupt()
-            except GeneratorExit:
-                coroutine.close()
-                raise
-            except BaseException as error:
-                step, value = coroutine.throw, error
-
-    def _leave(self, outer: Job | None) -> None:
-        with self._worker._lock:
-            self._worker._stepping = outer
+def _function(task: asyncio.Task[Any]) -> str:
+    return getattr(task.get_coro(), "__qualname__", "")

@@ -1,36 +1,66 @@
-"""Comms: the package `comm`, its messages carried by this kernel. That is all that ipywidgets asks for."""
+"""Comms: the package `comm`, its messages carried by the kernel. That is all that ipywidgets asks for."""
 
 from __future__ import annotations
 
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import comm
 from comm.base_comm import BaseComm, CommManager
 
 from ..protocol.message import Message
+from .run import RUN, Run
+
+if TYPE_CHECKING:
+    from .process import Find
 
 Publish = Callable[..., None]
 """`publish(msg_type, content, metadata=, buffers=)` sends on iopub, in the name of the current run."""
 
 
+def make_create_comm(find: Find, original: Callable[..., BaseComm]) -> Callable[..., BaseComm]:
+    """`comm.create_comm`, the package's own seam, for the kernel that `find` finds."""
+
+    def create_comm(*args: Any, **kwargs: Any) -> BaseComm:
+        kernel = find()
+        return (kernel.comms.comm_class if kernel else original)(*args, **kwargs)
+
+    return create_comm
+
+
+def make_get_comm_manager(find: Find, original: Callable[[], CommManager]) -> Callable[[], CommManager]:
+    """`comm.get_comm_manager`, likewise."""
+
+    def get_comm_manager() -> CommManager:
+        kernel = find()
+        return kernel.comms.manager if kernel else original()
+
+    return get_comm_manager
+
+
 class Comms:
-    """The comm manager of a kernel, put where the package `comm` looks for one. `show_error` shows the
-    exception that is being handled; `around` is told of IPython's events around each hook.
+    """The comms of one kernel. `show_error` shows the exception that is being handled; `around` is told of
+    IPython's events around each hook; `is_going` says whether a run has not ended.
     """
 
     def __init__(
-        self, publish: Publish, show_error: Callable[[], None], around: Callable[[str], object]
+        self,
+        publish: Publish,
+        show_error: Callable[[], None],
+        around: Callable[[str], object],
+        is_going: Callable[[Run], bool],
     ) -> None:
+        self._is_going = is_going
         self._show_error = show_error
-        self.manager = CommManager()
+        self.manager = manager = CommManager()
         self._tasks: set[asyncio.Task[None]] = set()  # event loops hold theirs weakly
-        self._saved = comm.create_comm, comm.get_comm_manager
 
         class LanewayComm(BaseComm):
             """The kernel's end of a comm."""
+
+            sender: tuple[Run, asyncio.AbstractEventLoop] | None = None
+            """Who has sent on it last, and on which event loop; None is no code of a cell, or no loop."""
 
             def publish_msg(
                 self,
@@ -40,6 +70,7 @@ class Comms:
                 buffers: Sequence[Any] | None = None,
                 **keys: Any,
             ) -> None:
+                self.sender = _current()
                 content = {"data": data or {}, "comm_id": self.comm_id, **keys}
                 publish(msg_type, content, metadata=metadata, buffers=buffers or ())
 
@@ -53,19 +84,37 @@ class Comms:
                 finally:
                     around("post_execute")
 
+            def close(
+                self,
+                data: dict[str, Any] | None = None,
+                metadata: dict[str, Any] | None = None,
+                buffers: list[bytes] | None = None,
+                deleting: bool = False,
+            ) -> None:
+                """As in the base class, but that it is known to its own kernel, whoever closes it."""
+                closed = self._closed
+                super().close(data, metadata, buffers, deleting=True)
+                if not (closed or deleting):
+                    manager.comms.pop(self.comm_id, None)
+
         self.comm_class = LanewayComm
         """What `comm.create_comm` makes."""
 
-    def install(self) -> None:
-        """Both functions are the package's own seams."""
-        comm.create_comm, comm.get_comm_manager = self.comm_class, lambda: self.manager
-
-    def uninstall(self) -> None:
-        """Put the package's own back. What is open is closed: its other end has gone."""
+    def stop(self) -> None:
+        """What is open is closed: its other end has gone."""
         for known in self.manager.comms.values():
             known._closed = True  # pyright: ignore[reportPrivateUsage], as below
         self.manager.comms.clear()
-        comm.create_comm, comm.get_comm_manager = self._saved
+
+    def loop_for(self, request: Message) -> asyncio.AbstractEventLoop | None:
+        """Another event loop than this thread's, on which `request` is to be handled: that of a cell that has
+        sent on the comm, and may await the answer.
+        """
+        known = self.manager.comms.get(request.content["comm_id"])
+        sender = getattr(known, "sender", None)
+        if sender and self._is_going(sender[0]) and sender[1] is not asyncio.get_running_loop():
+            return sender[1]
+        return None
 
     def handle(self, request: Message) -> None:
         """Give a comm message to its comm. A hook that is to be awaited goes on as a task: the next message
@@ -105,7 +154,7 @@ class Comms:
     def _try(self, hook: Callable[[], object]) -> bool:
         try:
             result = hook()
-        except Exception:
+        except (Exception, KeyboardInterrupt):
             self._show_error()
             return False
         if inspect.isawaitable(result):
@@ -117,7 +166,7 @@ class Comms:
     async def _finish(self, hook: Awaitable[object]) -> None:
         try:
             await hook
-        except Exception:
+        except (Exception, KeyboardInterrupt):
             self._show_error()
 
     def info(self, target_name: str | None) -> dict[str, dict[str, str]]:
@@ -127,3 +176,11 @@ class Comms:
             for comm_id, known in list(self.manager.comms.items())
             if target_name in (None, known.target_name)
         }
+
+
+def _current() -> tuple[Run, asyncio.AbstractEventLoop] | None:
+    run = RUN.get()
+    try:
+        return (run, asyncio.get_running_loop()) if run else None
+    except RuntimeError:
+        return None

@@ -1,9 +1,9 @@
 """Completion: from the objects that are there, where they are enough, else from jedi's analysis too.
 
 IPython asks jedi each time, which takes tens to hundreds of milliseconds. But what `os.pa` can become is
-known without it, since `os` is there, and so is what a name can become in a cell that has no scopes of its
-own. Jedi knows more where a cell speaks of what has not been run yet; then it is asked. The names are those
-that IPython gives.
+known without it, since `os` is there, be it that the cell itself is yet to import it, and so is what a name
+can become in a cell that has no scopes of its own. Jedi knows more where a cell speaks of what has not been
+run yet; then it is asked. The names are those that IPython gives, and nothing is imported for them.
 
 On any thread, one at a time.
 """
@@ -14,6 +14,7 @@ import ast
 import builtins
 import inspect
 import keyword
+import pkgutil
 import re
 import sys
 import types
@@ -36,8 +37,11 @@ _STATEMENTS = frozenset(keyword.kwlist) - {
 }
 """Keywords that begin a statement, and are nothing inside one."""
 
-Bindings = dict[str, "str | None"]
-"""What a cell binds: name -> the module that an import gives it; None where it may be anything."""
+Import = tuple[str, str]
+"""The module that an import names, and what it takes from there: `""` is the module itself."""
+
+Bindings = dict[str, Import | None]
+"""What a cell binds: name -> the import that does it; None where it may be anything."""
 
 
 def completions(
@@ -64,7 +68,7 @@ def _from_objects(
         if (module := sys.modules.get(match["module"])) is None:
             return None
         return _with_kinds(_without_jedi(completer, code, position), module)
-    if _IN_IMPORT.match(line):
+    if _IN_IMPORT.match(line.rpartition(";")[2]):
         return None
     if match := _ATTRIBUTE.search(line):
         return _of_attribute(shell, completer, code, position, match)
@@ -77,24 +81,51 @@ def _of_attribute(
     shell: ZMQInteractiveShell, completer: IPCompleter, code: str, position: int, match: re.Match[str]
 ) -> Iterable[Completion] | None:
     root, *path = match["path"].split(".")
-    if root in shell.user_ns:
-        value = shell.user_ns[root]
-    elif hasattr(builtins, root):
-        value = getattr(builtins, root)
-    else:
-        return None
     bindings = _bindings(code, position, match)
     if bindings is None:
         return None
-    if root in bindings and (bindings[root] is None or sys.modules.get(bindings[root] or "") is not value):
-        return None
-    if len(re.findall(rf"\b{root}\b", _line(code, position))) > 1:  # it may be bound there, too
+    names = shell.user_ns
+    if root in bindings:
+        value = _imported(bindings[root])
+        if value is None or names.get(root, value) is not value:
+            return None
+        names = {**names, root: value}
+    elif root in names:
+        value = names[root]
+    elif hasattr(builtins, root):
+        value = getattr(builtins, root)
+    else:
         return None
     for name in path:
         value = inspect.getattr_static(value, name, None)
         if value is None or (hasattr(value, "__get__") and not isinstance(value, type)):
             return None  # it is computed, which is not ours to do
-    return _with_kinds(_without_jedi(completer, code, position), value)
+    found = list(_without_jedi(completer, code, position, names))
+    known = {completion.text for completion in found}
+    begin = match.end("path") + 1 - match.end() + position
+    modules = (
+        Completion(begin, position, name, type="module")
+        for name in _submodules(value)
+        if name.startswith(code[begin:position]) and name not in known
+    )
+    return (*_with_kinds(found, value), *modules)
+
+
+def _imported(by: Import | None) -> Any:
+    """What an import gives, as far as the modules are there; None where they are not."""
+    if by is None:
+        return None
+    module, name = by
+    found = sys.modules.get(module)
+    if not name or found is None:
+        return found
+    return inspect.getattr_static(found, name, None) or sys.modules.get(f"{module}.{name}")
+
+
+def _submodules(value: object) -> Iterable[str]:
+    if not isinstance(value, types.ModuleType):
+        return ()
+    return (module.name for module in pkgutil.iter_modules(getattr(value, "__path__", [])))
 
 
 def _of_name(
@@ -120,9 +151,12 @@ def _of_name(
     )
 
 
-def _without_jedi(completer: IPCompleter, code: str, position: int) -> Iterator[Completion]:
-    used = completer.use_jedi
-    completer.use_jedi = False
+def _without_jedi(
+    completer: IPCompleter, code: str, position: int, names: dict[str, Any] | None = None
+) -> Iterator[Completion]:
+    """What IPython itself finds, in `names` or in its own namespace."""
+    used, namespace = completer.use_jedi, completer.namespace
+    completer.use_jedi, completer.namespace = False, namespace if names is None else names
     try:
         for completion in completer.completions(code, position):
             # IPython's own matches of attributes begin with the dot
@@ -131,7 +165,7 @@ def _without_jedi(completer: IPCompleter, code: str, position: int) -> Iterator[
             else:
                 yield completion
     finally:
-        completer.use_jedi = used
+        completer.use_jedi, completer.namespace = used, namespace
 
 
 def _with_kinds(completions: Iterable[Completion], value: object) -> Iterator[Completion]:
@@ -153,23 +187,21 @@ def _replaced(completion: Completion, **changed: Any) -> Completion:
     return Completion(**{**fields, **changed})
 
 
-def _line(code: str, position: int) -> str:
-    return code[code.rfind("\n", 0, position) + 1 :].partition("\n")[0]
-
-
 def _bindings(code: str, position: int, match: re.Match[str], *, scopes: bool = True) -> Bindings | None:
     """What the cell binds, but for the unfinished piece of it; None where it cannot be read, or has scopes
     and must not.
     """
     begin = position - len(match[0])
     line_begin = code.rfind("\n", 0, position) + 1
-    indent = re.match(r"[ \t]*", code[line_begin:])
+    before, line = code[:line_begin], code[line_begin:begin]
     line_end = code.find("\n", position)
     rest = "" if line_end < 0 else code[line_end:]
-    for whole in (
-        f"{code[:begin]}_{code[position:]}",
-        f"{code[:line_begin]}{indent[0] if indent else ''}pass{rest}",
-    ):
+    wholes = [f"{before}{line}_{code[position:]}", f"{before}{line}_{_closing(line)}{rest}"]
+    root = match[0].partition(".")[0]
+    if not re.search(rf"\b{root}\b", line):  # else the line may bind it
+        indent = line[: len(line) - len(line.lstrip())]
+        wholes.append(f"{before}{indent}pass{rest}")
+    for whole in wholes:
         try:
             return _read(ast.parse(whole), scopes)
         except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -177,27 +209,41 @@ def _bindings(code: str, position: int, match: re.Match[str], *, scopes: bool = 
     return None
 
 
+def _closing(line: str) -> str:
+    """What closes the brackets that are open at the end of `line`."""
+    closing = ""
+    for bracket in re.findall(r"[][(){}]", re.sub(r"""(["']).*?\1""", "", line)):
+        closing = {"(": ")", "[": "]", "{": "}"}[bracket] + closing if bracket in "([{" else closing[1:]
+    return closing
+
+
 def _read(tree: ast.AST, scopes: bool) -> Bindings | None:
     bindings: Bindings = {}
+
+    def bind(name: str, by: Import | None = None) -> None:
+        bindings[name] = by if bindings.get(name, by) == by else None
+
     for node in ast.walk(tree):
         if not scopes and isinstance(node, _SCOPES):
             return None
         match node:
             case ast.Name(id=name, ctx=ast.Store() | ast.Del()) | ast.arg(arg=name):
-                bindings[name] = None
+                bind(name)
             case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
-                bindings[name] = None
+                bind(name)
             case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)):
-                bindings[name] = None
+                bind(name)
             case ast.MatchStar(name=str(name)) | ast.MatchMapping(rest=str(name)):
-                bindings[name] = None
+                bind(name)
             case ast.Import(names=names):
                 for alias in names:
                     name = alias.asname or alias.name.partition(".")[0]
-                    bindings[name] = alias.name if alias.asname else name
-            case ast.ImportFrom(names=names):
+                    bind(name, (alias.name if alias.asname else name, ""))
+            case ast.ImportFrom(names=[ast.alias(name="*")]):
+                return None
+            case ast.ImportFrom(module=module, names=names, level=level):
                 for alias in names:
-                    bindings[alias.asname or alias.name] = None
+                    bind(alias.asname or alias.name, (module, alias.name) if module and not level else None)
             case _:
                 pass
     return bindings

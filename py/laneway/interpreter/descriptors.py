@@ -1,5 +1,5 @@
 """File descriptors 1 and 2: what other programs, C code and forked processes write there, as stdout and
-stderr of the run that is going on.
+stderr of the run that is going on, where the process is the kernel's.
 
 POSIX only; one thread waits for what comes, and whoever flushes takes what has come by then, so that it is
 there before the reply. Imports: stdlib, `protocol/`.
@@ -72,8 +72,9 @@ class Descriptors:
             pipe.restore()
         self._drain()
         self._streams.drain = lambda: None
-        os.close(self._stop)
+        os.write(self._stop, b"\0")  # to close it would not do: forked processes have it, too
         self._thread.join()
+        os.close(self._stop)
         for pipe in self._pipes:
             pipe.close()
         if console.stream:
@@ -105,15 +106,15 @@ class _Pipe:
         self._descriptor = descriptor
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self.original = os.dup(descriptor)
-        self.reader, writer = os.pipe()
+        # kept: were the last one closed (by `os.dup2(devnull, 1)`, say), the reader would be ready for ever
+        self.reader, self._writer = os.pipe()
         os.set_blocking(self.reader, False)
         if sys.platform == "linux":
             import fcntl  # POSIX only
 
             with contextlib.suppress(OSError):
-                fcntl.fcntl(writer, _F_SETPIPE_SZ, 1 << 20)
-        os.dup2(writer, descriptor)
-        os.close(writer)
+                fcntl.fcntl(self._writer, _F_SETPIPE_SZ, 1 << 20)
+        os.dup2(self._writer, descriptor)
 
     def read(self) -> str:
         """What has come, a bounded part of it."""
@@ -129,5 +130,5 @@ class _Pipe:
 
     def close(self) -> None:
         """After the last `read`."""
-        os.close(self.reader)
-        os.close(self.original)
+        for descriptor in (self.reader, self._writer, self.original):
+            os.close(descriptor)

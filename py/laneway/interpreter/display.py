@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, cast
 from IPython.core.displayhook import DisplayHook
 from IPython.core.displaypub import DisplayPublisher
 from IPython.core.formatters import BaseFormatter, DisplayFormatter
-from IPython.core.history import HistoryOutput
 
 from .run import Run
 
@@ -56,10 +55,19 @@ class LanewayDisplayHook(DisplayHook):
                 return
         super().__call__(result)
 
+    def compute_format_data(self, result: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        run = self._run
+        if run is None:
+            return super().compute_format_data(result)
+        run.displays = True
+        try:
+            return super().compute_format_data(result)
+        finally:
+            run.displays = False
+
     def quiet(self) -> bool:
         run = self._run
-        code = run.request.content.get("code") if run else None
-        return isinstance(code, str) and ";" in code and bool(self.semicolon_at_end_of_expression(code))
+        return bool(run and ";" in run.code and self.semicolon_at_end_of_expression(run.code))
 
     def write_output_prompt(self) -> None:
         pass
@@ -67,6 +75,14 @@ class LanewayDisplayHook(DisplayHook):
     def write_format_data(self, format_dict: dict[str, Any], md_dict: dict[str, Any] | None = None) -> None:
         content = {"execution_count": self.prompt_count, "data": format_dict, "metadata": md_dict or {}}
         self.shell.publish("execute_result", content)
+
+    def log_output(self, format_dict: dict[str, Any]) -> None:
+        """As IPython's, but that it is not kept for ever."""
+        self.shell.outputs.keep(self.prompt_count, "execute_result", format_dict)
+        if (text := format_dict.get("text/plain")) is not None:
+            if self.shell.logger.log_output:
+                self.shell.logger.log_write(text, "output")
+            self.shell.history_manager.output_hist_reprs[self.prompt_count] = text
 
     def finish_displayhook(self) -> None:
         self._is_active = False
@@ -97,9 +113,11 @@ class LanewayDisplayPublisher(DisplayPublisher):
                 return
         content = {"data": data, "metadata": metadata or {}, "transient": transient or {}}
         self.shell.publish("update_display_data" if update else "display_data", content)
-        if run and run.execution_count and self.shell.history_manager:
-            kept = HistoryOutput(output_type="display_data", bundle=data)
-            self.shell.history_manager.outputs[run.execution_count].append(kept)
+        display_id = (transient or {}).get("display_id")
+        if update:
+            self.shell.outputs.revise(display_id, data)
+        elif run and run.execution_count:
+            self.shell.outputs.keep(run.execution_count, "display_data", data, display_id)
 
     def clear_output(self, wait: bool = False) -> None:
         run = self.shell.runs.current
@@ -110,23 +128,33 @@ class LanewayDisplayPublisher(DisplayPublisher):
 
 
 class LanewayDisplayFormatter(DisplayFormatter):
-    """Asks only for text where there is nothing else: each of IPython's formatters asks each class of a value
-    first, and for a number that takes longer than to run the cell.
+    """Asks one formatter only where there is nothing but text: each of IPython's looks at its traits and asks
+    each class of a value first, and for a number that takes longer than to run the cell.
     """
 
     def format(self, obj: Any, include: Any = None, exclude: Any = None) -> tuple[Any, Any]:
-        if include is None and type(obj) in _PLAIN and not self._has_more(type(obj)):
-            include = ("text/plain",)
+        if include is None and exclude is None and type(obj) in _PLAIN and not self._has_more(type(obj)):
+            text = self.formatters["text/plain"](obj)
+            return ({} if text is None else {"text/plain": text}), {}
         return super().format(obj, include, exclude)
 
     def _has_more(self, cls: type) -> bool:
         """May a value of this type have a form besides text?"""
         others = [formatter for name, formatter in self.formatters.items() if name != "text/plain"]
-        return any(_is_for(formatter, cls) for formatter in (*others, self.mimebundle_formatter))
+        others += [self.mimebundle_formatter, self.ipython_display_formatter]
+        return any(_is_for(formatter, cls) for formatter in others)
+
+
+_REGISTRIES = ("singleton_printers", "type_printers", "deferred_printers")
 
 
 def _is_for(formatter: BaseFormatter, cls: type) -> bool:
-    if type(formatter).__module__ != BaseFormatter.__module__ or formatter.singleton_printers:
+    if type(formatter).__module__ != BaseFormatter.__module__:
+        return True
+    traits = formatter._trait_values  # pyright: ignore[reportPrivateUsage], to read a trait takes far longer
+    if not any(traits.get(name) for name in _REGISTRIES):
+        return False  # nothing was registered, as with most
+    if formatter.singleton_printers:
         return True
     if not formatter.type_printers.keys().isdisjoint(cls.__mro__):
         return True

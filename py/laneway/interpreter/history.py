@@ -4,14 +4,20 @@ asks to.
 
 from __future__ import annotations
 
-import sqlite3
 import sys
 import threading
+from contextlib import suppress
 from typing import Any
 
 from IPython.core import history
 from IPython.core.history import HistoryManager
 from traitlets import default
+
+_no_disk: tuple[type[Exception], ...] = ()
+with suppress(ImportError):  # a Pyodide may leave it out; then there is no history but that of the session
+    import sqlite3
+
+    _no_disk = (sqlite3.OperationalError,)
 
 IN_BROWSER = sys.platform == "emscripten"
 
@@ -34,7 +40,7 @@ class History(HistoryManager):
         if self._made:
             super().init_db()
 
-    def new_session(self, conn: sqlite3.Connection | None = None) -> None:
+    def new_session(self, conn: Any = None) -> None:
         """Not while the kernel starts."""
         if self._made:
             super().new_session(conn)
@@ -51,6 +57,14 @@ class History(HistoryManager):
         else:
             self._stop_save_thread()
 
+    def after_fork(self) -> None:
+        """In the child. SQLite's connection is the parent's: to use it, even to close it, could spoil what
+        the parent writes. So it is kept, and there is no history.
+        """
+        self._parents = self._trait_values.get("db")
+        self.enabled = False
+        self.db = history.DummyDB()
+
     @default("db")
     def _open(self) -> Any:
         with self._opening:
@@ -64,17 +78,21 @@ class History(HistoryManager):
             if not self.trait_has_value("session_number"):
                 try:
                     self.new_session()
-                except sqlite3.OperationalError:  # the disk is full or read-only, or the database locked
+                except _no_disk:  # the disk is full or read-only, or the database locked
                     self._switch_to_memory_history()
             return self.session_number
 
     def store_inputs(self, line_num: int, source: str, source_raw: str | None = None) -> None:
-        """Store a cell. As with `Out`, only the latest have a name (`_i7`) of their own; `In` has all."""
+        """Store a cell. As with `Out`, only the latest have a name (`_i7`) of their own, and what they have
+        shown; `In` has all.
+        """
         raw = _storable(source if source_raw is None else source_raw)
         super().store_inputs(line_num, _storable(source), raw)
         if self.shell is not None and (kept := self.shell.cache_size):
             for names in (self.shell.user_ns, self.shell.user_ns_hidden):
                 names.pop(f"_i{line_num - kept}", None)
+            self.output_hist_reprs.pop(line_num - kept, None)
+            self.exceptions.pop(line_num - kept, None)
 
 
 def is_busy() -> bool:

@@ -6,39 +6,51 @@ lane; the rest is `introspection.py`, on any thread.
 
 from __future__ import annotations
 
-import atexit
+import asyncio
 import importlib
+import json
 import os
 import sys
+import threading
 import warnings
 from collections.abc import Awaitable, Mapping, Sequence
+from concurrent.futures import Future
+from contextvars import copy_context
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from comm.base_comm import CommManager
 from IPython.core.completer import IPCompleter, ProvisionalCompleterWarning
-from IPython.core.release import version as ipython_version
+from traitlets import TraitError
 
-from ..protocol.errors import LocalProtocolError
+from ..protocol.errors import LocalProtocolError, RemoteProtocolError, SettingsError
 from ..protocol.message import Content, Message, as_error
 from ..protocol.ports import Context
 from ..version import __version__
 from . import introspection
 from .comms import Comms
-from .debugger import Debugger
 from .descriptors import Descriptors
 from .history import IN_BROWSER, is_busy
 from .kernel import KernelFacade
+from .process import PROCESS, Part
 from .profile import find_profile, has_startup, read_config
-from .run import Run, Runs, Threads
+from .run import Run, Runs
 from .shell import ZMQInteractiveShell, default_config
 from .standins import Names, StandIns
-from .stdin import Stdin
 from .streams import OutStream, Streams
+
+if TYPE_CHECKING:
+    from .arguments import Arguments
+    from .debug import Debug
+    from .packages import Packages
+    from .progress import Fetch
 
 HISTORY_DELAY = 1.0
 """Seconds after a cell that its history is written: a burst of cells is one write."""
+
+COMM_PATIENCE = 0.05
+"""Seconds after which a cell that may await a comm message, and has not taken it, does something else."""
 
 EXIT_DELAY = 0.1
 """Seconds after the cell that says `exit` that the kernel ends by itself."""
@@ -50,24 +62,35 @@ class Settings(NamedTuple):
     own_process: bool = False
     """The process is the kernel's: so are file descriptors 1 and 2, the environment and the user's profile.
     """
-    profile: str = "default"
-    """The IPython profile, for a process of its own."""
+    namespace: dict[str, Any] | None = None
+    """That of a running program, for cells; by default they have their own."""
+    profile: str | None = None
+    """The IPython profile, for a process of its own; by default that of `arguments`, else "default"."""
+    arguments: Arguments | None = None
+    """What else the command line says."""
     connection_file: Path | None = None
     """Where clients connect, for code that asks."""
     pip_index_urls: Sequence[str] = ()
     """Package indexes that `%pip install` asks first, in a browser."""
+    packages_on_import: bool = True
+    """In a browser, whether what Pyodide's lock has is loaded when it is imported."""
+    fetch: Fetch | None = None
+    """In a browser, what fetches a file in code that cannot await, so that it can be interrupted."""
+    reserve: int = 8 << 20 if IN_BROWSER else 0
+    """Bytes that are kept for the answer to a cell that has used up all memory, which a browser bounds. (A
+    desktop kills the process instead.)
+    """
 
 
 class IPythonInterpreter:
-    """Runs IPython. While it runs, sys.stdout and sys.stderr, input and getpass, and the package comm are its
-    own.
+    """Runs IPython. What it takes in the process while it runs is in `process.py`.
 
-    `settings`: see `Settings`.
+    `settings`: see `Settings`. `session`: one that has been made before, for the same settings.
     """
 
-    def __init__(self, settings: Settings | None = None) -> None:
+    def __init__(self, settings: Settings | None = None, session: Session | None = None) -> None:
         self._settings = settings or Settings()
-        self._session: Session | None = None
+        self._session = session
 
     @property
     def info(self) -> Mapping[str, Any]:
@@ -76,16 +99,9 @@ class IPythonInterpreter:
         return {
             "implementation": "laneway",
             "implementation_version": __version__,
-            "language_info": {
-                "name": "python",
-                "version": python,
-                "mimetype": "text/x-python",
-                "file_extension": ".py",
-                "pygments_lexer": "ipython3",
-                "codemirror_mode": {"name": "ipython", "version": 3},
-                "nbconvert_exporter": "python",
-            },
-            "banner": f"Python {python} · IPython {ipython_version} · Laneway {__version__}",
+            "language_info": KernelFacade.language_info,
+            "banner": KernelFacade.banner,
+            "debugger": sys.version_info >= (3, 12),  # which has sys.monitoring
             "help_links": [
                 {"text": "Python Reference", "url": f"https://docs.python.org/{python.rpartition('.')[0]}"},
                 {"text": "IPython Reference", "url": "https://ipython.readthedocs.io"},
@@ -94,9 +110,13 @@ class IPythonInterpreter:
 
     def start(self, context: Context) -> None:
         """See `Interpreter`."""
-        self._session = Session(context, self._settings)
+        try:
+            self._session = self._session or Session(self._settings)
+        except TraitError as error:
+            raise SettingsError(f"The configuration cannot be used: {error}") from None
+        self._session.attach(context, self._settings)
 
-    def handle(self, request: Message) -> Content | Awaitable[Content] | None:
+    def handle(self, request: Message) -> Content | Awaitable[Content | None] | None:
         """See `Interpreter`."""
         assert self._session, "Start the interpreter first."
         return self._session.handle(request)
@@ -113,79 +133,95 @@ class IPythonInterpreter:
             self._session = None
 
 
-class _Part(Protocol):
-    """Something of the process that is ours while the interpreter runs."""
-
-    def install(self) -> None: ...
-
-    def uninstall(self) -> None: ...
-
-
 class Session:
-    """The interpreter while it runs."""
+    """The interpreter while it runs.
 
-    def __init__(self, context: Context, settings: Settings) -> None:
-        self._context = context
-        self._runs = runs = Runs()
-        self._streams = streams = Streams(context, runs)
-        profile = find_profile(settings.profile) if settings.own_process else None
-        config = default_config()
-        if profile:
-            config.merge(read_config(profile))
+    Made in two steps. What is made first belongs to no process and no page yet, and can lie in a memory
+    snapshot; `attach` does the rest, once.
+    """
+
+    context: Context
+    """The host; there when the session is attached."""
+    debug: Debug | None = None
+    """There since the first debug_request."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.runs = runs = Runs()
+        self.streams = streams = Streams(runs)
+        self._profile = profile = None
+        self._config = config = default_config()
+        self._arguments = settings.arguments
+        self._connection_file = settings.connection_file
+        if settings.own_process:
+            self._profile = profile = find_profile(settings.profile, settings.arguments)
+            config.merge(read_config(profile, settings.arguments))
         if settings.connection_file:
             config.IPKernelApp.connection_file = str(settings.connection_file)
-        self._shell = shell = ZMQInteractiveShell.instance(
-            context=context,
+        self.shell = shell = ZMQInteractiveShell(
             runs=runs,
             streams=streams,
             own_process=settings.own_process,
+            namespace=settings.namespace,
             config=config,
             profile_dir=profile,
         )
-        self._comms = comms = Comms(shell.publish, shell.showtraceback, shell.events.trigger)
+        self.comms = comms = Comms(shell.publish, shell.showtraceback, shell.events.trigger, runs.is_going)
+        self._busy_loops: set[asyncio.AbstractEventLoop] = set()
+        """Those that have not taken a comm message yet which was meant for them."""
         shell.kernel = KernelFacade(shell, comms.manager)
         self._history_scheduled = False
+        self._packages: Packages | None = None
+
+    def attach(self, context: Context, settings: Settings) -> None:
+        """Begin to run: in this process, for this host."""
+        shell, runs, streams = self.shell, self.runs, self.streams
+        self.context = shell.context = streams.context = context
+        self._thread = threading.get_ident()
+        shell.kernel.attach()
+        shell.keep_reserve(settings.reserve)
         # once, for good: `provisionalcompleter` changes the filters of every thread and changes them back
         warnings.filterwarnings("ignore", category=ProvisionalCompleterWarning)
-        if IN_BROWSER:
-            from .pip import Pip  # it needs Pyodide
-
-            Pip(shell, settings.pip_index_urls).install()
-        self._installed: list[_Part] = [
-            streams,
-            Stdin(context, runs, streams),
-            comms,
-            Threads(),
-            Debugger(),
-        ]
-        if settings.own_process or IN_BROWSER:
-            self._installed.append(self._stand_ins())
+        own: list[Part] = [self._stand_ins()]
         if settings.own_process and os.name == "posix":
-            self._installed.append(Descriptors(context, runs, streams))
-        for part in self._installed:
-            part.install()
-        if profile and has_startup(profile, config):
+            own.append(Descriptors(context, runs, streams))
+        PROCESS.enter(self, own if settings.own_process or IN_BROWSER else None)
+        if IN_BROWSER:
+            from .packages import Packages  # both need Pyodide
+            from .pip import Pip
+
+            self._packages = Packages(shell, context, settings.fetch)
+            Pip(shell, settings.pip_index_urls, self._packages).install()
+            if settings.packages_on_import:
+                self._packages.install()
+        if self._profile and has_startup(self._profile, self._config):
             self._app().start()
 
     def stop(self) -> None:
         """Undo what was installed; write what is left."""
-        self._streams.flush_all()
-        for part in reversed(self._installed):
-            part.uninstall()
+        if self.debug:
+            self.debug.detach()
+        self.streams.flush_all()
+        if self._packages:
+            self._packages.uninstall()
+        PROCESS.leave(self)
+        self.comms.stop()
+        self.streams.flush_all()
         self._write_history()
-        atexit.unregister(self._shell.atexit_operations)
-        self._shell.atexit_operations()
-        if self._shell.history_manager:
-            self._shell.history_manager.close()
-        if app := sys.modules.get(f"{__package__}.kernelapp"):
+        self.shell.stop()
+        app = sys.modules.get(f"{__package__}.kernelapp")
+        if app and app.IPKernelApp.initialized() and app.IPKernelApp.instance().shell is self.shell:
             app.IPKernelApp.clear_instance()
-        ZMQInteractiveShell.clear_instance()
+
+    def after_fork(self) -> None:
+        """See `Kernel`."""
+        self.streams.after_fork()
+        self.shell.after_fork()
 
     def _app(self) -> Any:
         """Our stand-in for ipykernel's application."""
         from .kernelapp import IPKernelApp  # seldom needed
 
-        return IPKernelApp.instance(self._shell)
+        return IPKernelApp.instance(self.shell, self._arguments.rest if self._arguments else ())
 
     def _stand_ins(self) -> StandIns:
         """Names that packages look for in ipykernel's modules."""
@@ -200,9 +236,9 @@ class Session:
 
         def comm() -> dict[str, Any]:
             return {
-                "Comm": self._comms.comm_class,
+                "Comm": self.comms.comm_class,
                 "CommManager": CommManager,
-                "BaseComm": self._comms.comm_class,
+                "BaseComm": self.comms.comm_class,
             }
 
         def kernel() -> dict[str, Any]:
@@ -230,93 +266,112 @@ class Session:
         }
         return StandIns("ipykernel", always, {"ipykernel.connect": connect}, ["ipykernel.zmqshell"])
 
-    def handle(self, request: Message) -> Content | Awaitable[Content] | None:
+    def handle(self, request: Message) -> Content | Awaitable[Content | None] | None:
         """Serve one request."""
-        content = request.content
         match request.msg_type:
             case "execute_request":
                 return self._execute(request)
             case "comm_open" | "comm_msg" | "comm_close":
                 return self._comm(request)
-            case "complete_request":
-                return introspection.complete(self._shell, self._shell.Completer, content)
-            case "inspect_request":
-                return introspection.inspect(self._shell, content)
-            case "is_complete_request":
-                return introspection.is_complete(self._shell, content)
-            case "history_request":
-                return introspection.history(self._shell, content)
-            case "comm_info_request":
-                return self._comm_info(content)
-            case other:
-                raise LocalProtocolError(f"The interpreter does not know {other!r}.")
+            case "debug_request":
+                return self._debug().handle(request)
+            case _:
+                with PROCESS.serving(self):
+                    return self._answer(request, self.shell.Completer)
 
     def interject(self, request: Message) -> Content | None:
         """Serve one request in the middle of other code."""
+        if request.msg_type in ("execute_request", "comm_open", "comm_msg", "comm_close"):
+            return None
+        if request.msg_type == "history_request" and is_busy():
+            return None
+        if request.msg_type == "debug_request":
+            return self._debug().interject(request)
+        with PROCESS.serving(self):
+            return self._answer(request, self._brief_completer)
+
+    def _debug(self) -> Debug:
+        if self.debug is None:
+            from .debug import Debug  # seldom needed
+
+            self.debug = Debug(self, self._thread)
+        return self.debug
+
+    def _answer(self, request: Message, completer: IPCompleter) -> Content:
+        """Serve what runs no code of a cell."""
+        content = request.content
         match request.msg_type:
             case "complete_request":
-                return introspection.complete(self._shell, self._brief_completer, request.content)
+                return introspection.complete(self.shell, completer, content)
             case "inspect_request":
-                return introspection.inspect(self._shell, request.content)
+                return introspection.inspect(self.shell, content)
             case "is_complete_request":
-                return introspection.is_complete(self._shell, request.content)
+                return introspection.is_complete(self.shell, content)
+            case "history_request":
+                return introspection.history(self.shell, content)
             case "comm_info_request":
-                return self._comm_info(request.content)
-            case "history_request" if not is_busy():
-                return introspection.history(self._shell, request.content)
-            case _:
-                return None
+                return self._comm_info(content)
+            case "connect_request":
+                return self._connect_info()
+            case other:
+                raise LocalProtocolError(f"The interpreter does not know {other!r}.")
 
     async def _execute(self, request: Message) -> Content:
-        shell, content = self._shell, request.content
+        shell, content = self.shell, request.content
         code: str = content["code"]
         silent = bool(content.get("silent"))
         store_history = content.get("store_history") is not False and not silent
-        run = Run(request)
-        shell.begin(run, counted=store_history)
+        run = Run(request, self.runs)
         try:
+            shell.begin(run, counted=store_history)
             return await self._execute_run(run, code, silent, store_history)
         finally:
             shell.end(run)
+            PROCESS.debugger.end(run)
+            if self.debug:
+                self.debug.ended(run)
 
     async def _execute_run(self, run: Run, code: str, silent: bool, store_history: bool) -> Content:
-        shell, content = self._shell, run.request.content
+        shell, content = self.shell, run.request.content
         if not silent:
             shell.publish("execute_input", {"code": code, "execution_count": run.execution_count})
         failure: BaseException | None
         try:
-            failure = await self._run_cell(code, silent, store_history, run.request.metadata.get("cellId"))
+            failure = await self._run_cell(run, code, silent, store_history)
         except BaseException as error:  # an interrupt that came between IPython's own lines
             if run.error is None:  # else IPython stumbled over the error that it has shown
                 shell.showtraceback((type(error), error, error.__traceback__))
             failure = error
-        reply: Content
-        if failure is None:
+        reply = run.display_error if failure is None else run.error or as_error(failure)
+        if reply is None:
             expressions = content.get("user_expressions")
             values = shell.user_expressions(expressions) if expressions else {}
             reply = {"status": "ok", "user_expressions": values}
-        else:
-            reply = run.error or as_error(failure)
-        self._streams.flush()
+        self.streams.flush()
         if store_history:
             self._schedule_history()
         if shell.exit_now:
             shell.exit_now = False
             # a client that asks whether the kernel is alive first (jupyter console) is to see the reply
-            self._context.call_later(EXIT_DELAY, self._context.stop)
+            self.context.call_later(EXIT_DELAY, self.context.stop)
         return {**reply, "execution_count": run.execution_count, "payload": run.payload}
 
-    async def _run_cell(
-        self, code: str, silent: bool, store_history: bool, cell_id: str | None
-    ) -> BaseException | None:
+    async def _run_cell(self, run: Run, code: str, silent: bool, store_history: bool) -> BaseException | None:
         """Run the cell as IPython does, and return the error that ended it."""
-        shell = self._shell
+        shell = self.shell
+        cell_id = run.request.metadata.get("cellId")
         bad_input = None
         try:
             transformed = shell.transform_cell(code)
         except Exception:
             transformed = code
             bad_input = sys.exc_info()
+        run.code = transformed
+        if self._packages and bad_input is None:
+            await self._packages.prepare(transformed)
+        if shell.run_cell_is_replaced and not shell.should_run_async(code, transformed_cell=transformed):
+            result = shell.run_cell(code, store_history=store_history, silent=silent, cell_id=cell_id)
+            return result.error_before_exec or result.error_in_exec
         try:
             result = await shell.run_cell_async(
                 code,
@@ -332,28 +387,69 @@ class Session:
             shell.events.trigger("post_run_cell", result)
         return result.error_before_exec or result.error_in_exec
 
-    def _comm(self, request: Message) -> None:
-        run = Run(request)
-        self._runs.begin(run)
+    def _comm(self, request: Message) -> Awaitable[None] | None:
+        loop = self.comms.loop_for(request)
+        if loop is None or loop in self._busy_loops or asyncio.current_task() is None:  # trio cannot await it
+            self._handle_comm(request)
+            return None
+        return self._handle_comm_on(loop, request)
+
+    async def _handle_comm_on(self, loop: asyncio.AbstractEventLoop, request: Message) -> None:
+        """Handle a comm message on the thread of a cell that may await it (its future belongs to that loop),
+        or here, where that cell does not await: it computes, and a front end has chosen a subshell for that.
+        """
+        handled: Future[None] = Future()
+
+        def handle() -> None:
+            if not handled.set_running_or_notify_cancel():
+                self._busy_loops.discard(loop)
+                return
+            try:
+                self._handle_comm(request)
+            except BaseException as error:
+                handled.set_exception(error)
+            else:
+                handled.set_result(None)
+
+        loop.call_soon_threadsafe(handle, context=copy_context())
+        done = asyncio.wrap_future(handled)
+        await asyncio.wait([done], timeout=COMM_PATIENCE)
+        self._busy_loops.add(loop)
+        if handled.cancel():
+            self._handle_comm(request)
+        else:
+            self._busy_loops.discard(loop)
+            await done
+
+    def _handle_comm(self, request: Message) -> None:
+        run = Run(request, self.runs)
+        self.runs.begin(run)
         try:
-            self._comms.handle(request)
-            self._streams.flush()
+            self.comms.handle(request)
+            self.streams.flush()
         finally:
-            self._runs.end(run)
+            self.runs.end(run)
 
     @cached_property
     def _brief_completer(self) -> IPCompleter:
-        return introspection.brief_completer(self._shell)
+        return introspection.brief_completer(self.shell)
 
     def _comm_info(self, content: Content) -> Content:
-        return {"status": "ok", "comms": self._comms.info(content.get("target_name"))}
+        return {"status": "ok", "comms": self.comms.info(content.get("target_name"))}
+
+    def _connect_info(self) -> Content:
+        """connect_reply: the ports (messaging spec, "Connect")."""
+        if self._connection_file is None:
+            raise RemoteProtocolError("This kernel has no ports.")
+        connection = json.loads(self._connection_file.read_bytes())
+        return {"status": "ok", **{name: port for name, port in connection.items() if name.endswith("_port")}}
 
     def _schedule_history(self) -> None:
-        if not (self._history_scheduled or IN_BROWSER):
+        if not (self._history_scheduled or IN_BROWSER or self.streams.forked):
             self._history_scheduled = True
-            self._context.call_later(HISTORY_DELAY, self._write_history)
+            self.context.call_later(HISTORY_DELAY, self._write_history)
 
     def _write_history(self) -> None:
         self._history_scheduled = False
-        if self._shell.history_manager:
-            self._shell.history_manager.writeout_cache()
+        if self.shell.history_manager:
+            self.shell.history_manager.writeout_cache()

@@ -17,6 +17,8 @@ from IPython.core.display_functions import display
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, line_magic, magics_class
 
+from ..protocol.backends import Backend
+
 if TYPE_CHECKING:
     from .shell import ZMQInteractiveShell
 
@@ -77,6 +79,24 @@ class KernelMagics(Magics):
         print(f"Autosaving every {line} seconds" if int(line) else "Autosave disabled")
 
     @line_magic
+    def autoawait(self, line: str) -> None:
+        """Say what cells await, or set it: %autoawait [on | off | asyncio | trio]"""
+        context, word = self.shell.context, line.strip().lower()
+        if word in ("on", "true", "off", "false"):
+            self.shell.autoawait = word in ("on", "true")
+        elif word:
+            try:
+                context.backend = Backend(word)
+            except ValueError:
+                raise UsageError(
+                    f"%autoawait takes on, off, asyncio or trio, as far as the kernel has it; not {line!r}."
+                ) from None
+            self.shell.autoawait = True
+        else:
+            is_on = "on" if self.shell.autoawait else "off"
+            print(f"IPython autoawait is `{is_on}`, and set to use `{context.backend.value}`")
+
+    @line_magic
     def connect_info(self, line: str) -> None:
         """Say how another client connects to this kernel."""
         path = self._connection_file()
@@ -95,6 +115,24 @@ class KernelMagics(Magics):
                 "%qtconsole needs the package qtconsole; install it, or use `jupyter console --existing`."
             )
         return subprocess.Popen([sys.executable, "-m", "qtconsole", "--existing", str(path), *line.split()])
+
+    @line_magic
+    def jobs(self, line: str) -> None:
+        """Show what runs and what is queued in this kernel; see `laneway.jobs`."""
+        from . import jobs  # seldom needed
+
+        print(jobs.table(jobs.jobs()))
+
+    @line_magic
+    def cancel(self, line: str) -> None:
+        """End a job, and no other: %cancel ID, where a beginning or an end of it will do"""
+        from . import jobs
+
+        if not line:
+            raise UsageError("Say which job: %cancel ID. %jobs shows them.")
+        job = jobs.find(line.strip())
+        if job is None or not job.cancel():
+            raise UsageError(f"There is no job {line.strip()!r}, or more than one. %jobs shows them.")
 
     @line_magic
     def subshell(self, line: str) -> None:

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from IPython.core.shellapp import InteractiveShellApp
 from traitlets import List, Unicode
@@ -25,11 +26,12 @@ class IPKernelApp(InteractiveShellApp, SingletonConfigurable):
 
     default_extensions = List(Unicode(), [])  # %store is there without it
     connection_file = Unicode("", help="Where clients connect; empty where they cannot.").tag(config=True)
-    extra_args: ClassVar[list[str]] = []
     log = logging.getLogger("laneway")
 
-    def __init__(self, shell: ZMQInteractiveShell, **traits: Any) -> None:
+    def __init__(self, shell: ZMQInteractiveShell, extra_args: Sequence[str] = (), **traits: Any) -> None:
         super().__init__(parent=shell, **traits)
+        self.extra_args = list(extra_args)
+        """What the command line says beside options."""
         self.shell = shell
         self.kernel = shell.kernel
         self.profile_dir = shell.profile_dir

@@ -142,7 +142,7 @@ class AwaitedMagics:
 
     def _has_await(self, code: str) -> bool:
         try:
-            tree = ast.parse(self._shell.transform_cell(code))
+            tree = self._shell.compile.ast_parse(self._shell.transform_cell(code))
         except (SyntaxError, ValueError):
             return False
         return _FindAwait().found_in(tree) or _FindMagic(self.awaits).found_in(tree)

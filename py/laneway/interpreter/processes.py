@@ -9,11 +9,17 @@ import codecs
 import os
 import shutil
 import signal
+import threading
 import time
 from typing import Any
 
+from ..protocol.errors import CellTimeoutError
+
 PATIENCE = 0.05
 """Seconds that an interrupted program has to end by itself."""
+
+TURN = 0.05
+"""Seconds after which a thread that no signal reaches looks whether it is interrupted."""
 
 
 def system(command: str) -> int:
@@ -28,16 +34,19 @@ def system(command: str) -> int:
     if shell is None:
         raise OSError(f"The shell {os.environ.get('SHELL', 'sh')!r} was not found; set the variable SHELL.")
     child: Any = pexpect.spawn(shell, args=["-c", command])
+    limit = None if threading.current_thread() is threading.main_thread() else TURN
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     try:
         while True:
             try:
-                data = child.read_nonblocking(1 << 16, timeout=None)
+                data = child.read_nonblocking(1 << 16, timeout=limit)
             except pexpect.EOF:
                 break
+            except pexpect.TIMEOUT:
+                continue
             print(decoder.decode(data), end="", flush=True)
         child.wait()
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, CellTimeoutError):
         child.sendintr()
         _end(child)
         print(decoder.decode(_rest(child)), end="")

@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from IPython.core.profiledir import ProfileDir
 from IPython.paths import get_ipython_dir
@@ -15,22 +16,39 @@ from traitlets.config import Config
 
 from .. import console
 
+if TYPE_CHECKING:
+    from .arguments import Arguments
+
 _CONFIG_FILES = ("ipython_config", "ipython_kernel_config")
 
 
-def find_profile(name: str) -> ProfileDir:
-    """The folder of a profile; it is made where there is none."""
-    return ProfileDir.create_profile_dir_by_name(get_ipython_dir(), name)
+def find_profile(name: str | None, arguments: Arguments | None = None) -> ProfileDir:
+    """The folder of the profile `name`, or of that which the command line names; it is made where there is
+    none.
+    """
+    root = get_ipython_dir()
+    if arguments:
+        if location := arguments.config.get("ProfileDir", {}).get("location"):
+            return ProfileDir.create_profile_dir(str(location))
+        root = arguments.app("ipython_dir") or root
+        name = name or arguments.app("profile")
+    return ProfileDir.create_profile_dir_by_name(root, name or "default")
 
 
-def read_config(profile: ProfileDir) -> Config:
-    """The configuration of the machine, the environment and the profile, the last one first."""
+def read_config(profile: ProfileDir, arguments: Arguments | None = None) -> Config:
+    """The configuration of the machine, the environment, the profile and the command line, where the later
+    ones prevail; so do files for kernels over those for IPython.
+    """
     config = Config()
-    for folder in (*_shared_folders(), Path(profile.location)):
-        for name in _CONFIG_FILES:
+    for name in _CONFIG_FILES:
+        for folder in (*_shared_folders(), Path(profile.location)):
             for path in (folder / f"{name}.py", folder / f"{name}.json"):
                 if path.exists():
                     config.merge(_read(path))
+    if arguments:
+        if file := arguments.app("extra_config_file"):
+            config.merge(_read(Path(file)))
+        config.merge(arguments.config)
     return config
 
 
@@ -60,9 +78,10 @@ def _entries(folder: Path) -> Iterable[Path]:
 
 
 def _read(path: Path) -> Config:
-    from traitlets.config.loader import JSONFileConfigLoader, PyFileConfigLoader
+    from IPython.core.application import ProfileAwareConfigLoader
+    from traitlets.config.loader import JSONFileConfigLoader
 
-    loader = PyFileConfigLoader if path.suffix == ".py" else JSONFileConfigLoader
+    loader = JSONFileConfigLoader if path.suffix == ".json" else ProfileAwareConfigLoader
     try:
         return loader(path.name, path=str(path.parent)).load_config()
     except Exception as error:

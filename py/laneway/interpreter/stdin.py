@@ -1,50 +1,58 @@
-"""`input` and `getpass.getpass` ask the client of the cell that calls them."""
+"""`input` and `getpass.getpass` ask the client of the cell that calls them.
+
+Both are replaced while a kernel runs: neither has a seam, and sys.stdin cannot know a prompt or a password.
+"""
 
 from __future__ import annotations
 
-import builtins
-import getpass
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from IPython.core.error import StdinNotImplementedError
 
 from ..protocol.errors import StdinNotAvailableError
-from ..protocol.ports import Context
-from .run import Runs
-from .streams import Streams
+
+if TYPE_CHECKING:
+    from .process import Find, Kernel
 
 
-class Stdin:
-    """Replaces both functions while a kernel runs: neither has a seam, and sys.stdin cannot know a prompt or
-    a password.
-    """
+def make_input(find: Find, original: Callable[..., str]) -> Callable[..., str]:
+    """`input`, for the kernel that `find` finds; the program's where there is none."""
 
-    def __init__(self, context: Context, runs: Runs, streams: Streams) -> None:
-        self._context = context
-        self._runs = runs
-        self._streams = streams
-        self._saved = builtins.input, getpass.getpass
-
-    def install(self) -> None:
-        """Put ours in place."""
-        builtins.input, getpass.getpass = self.input, self.getpass
-
-    def uninstall(self) -> None:
-        """Put Python's back."""
-        builtins.input, getpass.getpass = self._saved
-
-    def input(self, prompt: object = "", /) -> str:
+    def input(prompt: object = "", /) -> str:  # noqa: A001, that is what it is
         """Ask the user for a line of text, with `prompt` before it."""
-        return self._ask(str(prompt), False)
+        kernel = find()
+        return _ask(kernel, str(prompt), False) if kernel else original(prompt)
 
-    def getpass(
-        self, prompt: str = "Password: ", stream: object = None, *, echo_char: str | None = None
-    ) -> str:
-        """Ask the user for a password, which is not shown. `stream` and `echo_char` have no meaning here."""
-        return self._ask(prompt, True)
+    return input
 
-    def _ask(self, prompt: str, password: bool) -> str:
-        self._streams.flush()
-        try:
-            return self._context.ask(self._runs.parent, prompt, password)
-        except StdinNotAvailableError as error:
-            raise StdinNotImplementedError(str(error)) from None  # the one that programs know
+
+def make_getpass(find: Find, original: Callable[..., str]) -> Callable[..., str]:
+    """`getpass.getpass`, likewise."""
+
+    def getpass(prompt: str = "Password: ", stream: object = None, **options: object) -> str:
+        """Ask the user for a password, which is not shown. In a kernel `stream` and `echo_char` have no
+        meaning.
+        """
+        kernel = find()
+        return _ask(kernel, prompt, True) if kernel else original(prompt, stream, **options)
+
+    return getpass
+
+
+def _ask(kernel: Kernel, prompt: str, password: bool) -> str:
+    if kernel.streams.forked:
+        raise StdinNotImplementedError(
+            "input() cannot ask from a process that was forked off the kernel; ask before the fork."
+        )
+    kernel.streams.flush()
+    run = kernel.runs.current
+    try:
+        return kernel.context.ask(run and run.request, prompt, password)
+    except StdinNotAvailableError as error:
+        sentence = str(error)
+        if run and kernel.runs.is_going(run) and not run.request.content.get("allow_stdin"):
+            # programs know this error, and some its words
+            function = "getpass" if password else "raw_input"
+            sentence = f"{function} was called, but this frontend does not support input requests."
+        raise StdinNotImplementedError(sentence) from None

@@ -6,7 +6,8 @@ Pure data; named tuples: as data classes these alone would be 2 % of a kernel's 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 from .lanes import Job
 from .message import Message
@@ -16,6 +17,8 @@ class Send(NamedTuple):
     """Give `message` to the transport."""
 
     message: Message
+    encoded: Any = None
+    """What the transport has made of it already; None where it is still to be encoded."""
 
 
 class Start(NamedTuple):
@@ -24,12 +27,28 @@ class Start(NamedTuple):
     job: Job
 
 
-class Cancel(NamedTuple):
-    """Interrupt `job`: a KeyboardInterrupt in its code. Valid from its Start on, and harmless once it has
-    finished.
+class Interrupt(NamedTuple):
+    """An `error` in the code of `job`, or, where that is None, in code on a shell's stack that no job is: a
+    task or a callback that some cell has left. See `hosts/interrupts.py`.
+
+    `aimed`: nothing but this job is meant. Valid from its Start on, and harmless once it has finished.
     """
 
-    job: Job
+    job: Job | None
+    aimed: bool = False
+    error: type[BaseException] = KeyboardInterrupt
+
+
+class CancelTask(NamedTuple):
+    """Cancel the task that `KernelProtocol`'s `tasks` has listed by this id, unless it has ended."""
+
+    job_id: str
+
+
+class Ended(NamedTuple):
+    """A job has ended that is waited for: call `calls`."""
+
+    calls: Sequence[Callable[[], object]]
 
 
 class Answer(NamedTuple):
@@ -57,4 +76,4 @@ class Stop(NamedTuple):
     restart: bool
 
 
-Effect = Send | Start | Cancel | Answer | OpenSubshell | CloseSubshell | Stop
+Effect = Send | Start | Interrupt | CancelTask | Ended | Answer | OpenSubshell | CloseSubshell | Stop

@@ -46,6 +46,22 @@ class ClientClosedError(ClosedError):
     """The client was closed while this call was pending, or before it was made."""
 
 
+class MessagesLostError(KernelError):
+    """Messages that were not read in time have been dropped, `count` of them; those that follow are there."""
+
+    def __init__(self, message: str, count: int) -> None:
+        super().__init__(message)
+        self.count = count
+
+
+class DebugError(KernelError):
+    """The debugger refuses a request, the `command`, or there is none; the message says why."""
+
+    def __init__(self, message: str, command: str) -> None:
+        super().__init__(message)
+        self.command = command
+
+
 class KernelDiedError(KernelError):
     """The kernel has ended by itself. `exit_code` and `signal` are known for a process of this machine;
     `outputs` are those so far.
@@ -77,6 +93,20 @@ class KernelRestartedError(KernelError):
         self.outputs = outputs
 
 
+class CellTimeoutError(KernelError, TimeoutError):
+    """Arises in the code of a cell whose `timeout` is over. `timeout` is in seconds."""
+
+    timeout: float = 0
+
+    def __init__(self) -> None:
+        super().__init__(f"The cell has not ended after {self.timeout:g} s, its timeout.")
+
+    @classmethod
+    def after(cls, timeout: float) -> type[CellTimeoutError]:
+        """A class of its own: where an exception is raised in another thread, only a class can be named."""
+        return type(cls.__name__, (cls,), {"timeout": timeout, "__module__": cls.__module__})
+
+
 class KernelTimeoutError(KernelError, TimeoutError):
     """A call has not ended in the time given.
 
@@ -90,3 +120,7 @@ class KernelTimeoutError(KernelError, TimeoutError):
         self.phase = phase
         self.elapsed = elapsed
         self.outputs = outputs
+
+    def with_outputs(self, outputs: Sequence[Any]) -> KernelTimeoutError:
+        """The same error, for a call that has had these outputs."""
+        return KernelTimeoutError(self.request, self.phase, self.elapsed, outputs)

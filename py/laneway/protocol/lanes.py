@@ -1,36 +1,46 @@
-"""Lanes, jobs and run modes: what waits behind what.
+"""Lanes and jobs: what waits behind what, and what is done about a job that is to end.
 
-Pure: stdlib only, no clock, no threads. A serial lane runs one job at a time in order of arrival; a job in
-mode `task` never enters a queue.
+A serial lane runs one job at a time in order of arrival; what runs as a task or on a thread without a name
+never enters a queue.
+
+    a job is to end since    what arises in its code
+    its timeout is over      a CellTimeoutError; then a KeyboardInterrupt each INSISTENCE, until it has ended
+    it was cancelled         a KeyboardInterrupt at once, and each INSISTENCE, until it has ended
+
+The first lets code end in an orderly way; what catches it and goes on (`except Exception`) is ended harder.
+What shows an error has LENIENCE: a long traceback is not what was to end.
+Pure: stdlib only, no clock, no threads.
 """
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import NamedTuple
 
-from .errors import RemoteProtocolError
-from .message import Channel, Message, laneway_metadata
+from .backends import Backend
+from .message import Channel, Message
+from .modes import Mode
 from .routes import Family, Route
+
+NEVER = float("inf")
+
+INSISTENCE = 1.0
+"""Seconds after which a job that is to end, and has not, is interrupted again."""
+
+LENIENCE = 15.0
+"""The same for one that shows an error."""
 
 
 class LaneKey(NamedTuple):
-    """What makes two requests wait for one another: same channel, same family, same subshell."""
+    """What makes two requests wait for one another: same channel, same family, same subshell, or the same
+    named thread, which is the whole kernel's.
+    """
 
     channel: Channel
     family: Family
     subshell_id: str | None
-
-
-class Mode(StrEnum):
-    """How a cell runs: in its lane's queue, as a task beside it, or on a thread of its own."""
-
-    QUEUE = "queue"
-    TASK = "task"
-    THREAD = "thread"
+    thread: str | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -42,11 +52,33 @@ class Job:
     route: Route
     mode: Mode = Mode.QUEUE
     started: str | None = None
+    aimed: bool = False
+    """Whether it alone was interrupted: what is queued behind it is not aborted then."""
+    backend: Backend = Backend.ASYNCIO
+    """What its code awaits."""
+    timeout: float | None = None
+    """Seconds that it may run."""
+    began: float = 0
+    """When it started; moments are in seconds from any."""
+    due: float = NEVER
+    """When it is to be interrupted next."""
+    overdue: bool = False
+    """Is its timeout over?"""
+    cancelled: bool = False
+    ending: bool = False
+    """Is it to end, be it overdue or cancelled?"""
+    stopped: int = 0
+    """At how many places a debugger has stopped its code, that of its tasks and threads included."""
 
     @property
     def id(self) -> str:
         """The request's msg_id."""
         return self.request.msg_id
+
+    @property
+    def queues(self) -> bool:
+        """Whether it waits for those before it in its lane."""
+        return self.route.serial and (self.mode is Mode.QUEUE or self.key.thread is not None)
 
 
 @dataclass(slots=True)
@@ -55,30 +87,3 @@ class Lane:
 
     queue: deque[Job] = field(default_factory=deque[Job])
     running: Job | None = None
-
-
-_FIRST_LINE = re.compile(r"(?:# |%%)(queue|task|thread)[ \t]*(?:\n|$)")
-
-
-def run_mode(request: Message) -> Mode:
-    """The mode that an execute_request asks for.
-
-    In order of precedence: request metadata `{"laneway": {"mode": "task"}}`; a first line that is exactly `#
-    task` or `%%task` (likewise queue and thread); a cell tag of that name (`metadata.tags`). Anything else in
-    a first line is ordinary code.
-
-    Raises RemoteProtocolError where the metadata names a mode that does not exist.
-    """
-    named = laneway_metadata(request).get("mode")
-    if named is not None:
-        if named in list(Mode):
-            return Mode(named)
-        raise RemoteProtocolError(f"There is no run mode {named!r}; use one of {', '.join(Mode)}.")
-    if first_line := _FIRST_LINE.match(request.content["code"]):
-        return Mode(first_line[1])
-    tags = request.metadata.get("tags")
-    if isinstance(tags, list):
-        for mode in Mode:
-            if mode in tags:
-                return mode
-    return Mode.QUEUE

@@ -94,8 +94,13 @@ def error_content(ename: str, evalue: str, traceback: Sequence[str] = ()) -> Con
 
 
 def as_error(error: BaseException) -> Content:
-    """`error` as the content of a reply."""
-    return error_content(type(error).__name__, str(error), [f"{type(error).__name__}: {error}"])
+    """`error` as the content of a reply, whatever its `str()` does."""
+    name = type(error).__name__
+    try:
+        text = str(error)
+    except Exception as failure:
+        text = f"<its str() raised {type(failure).__name__}>"
+    return error_content(name, text, [f"{name}: {text}"])
 
 
 def laneway_metadata(message: Message) -> Mapping[str, Any]:

@@ -3,8 +3,9 @@
     transport --receive--> host (guards the core, performs its effects) --handle--> interpreter
     transport <--send----- host                                        <--publish-- interpreter
 
-A host implements `Receiver` and `Context`; a transport knows only `Receiver`, an interpreter only `Context`.
-Stdlib only.
+A host implements `Receiver` and `Context`; a transport knows only `Receiver`, an interpreter only
+`Context`. A host without threads goes on by a `Platform` while code computes or blocks, and is `Waiting`
+to it. Stdlib only.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
+from .backends import Backend
+from .jobs import JobInfo
 from .message import Content, Message
 
 
@@ -27,6 +30,12 @@ class Receiver(Protocol):
         """A client's iopub subscription has taken effect (JEP 65)."""
         ...
 
+    def failed(self, error: BaseException) -> None:
+        """The transport cannot go on, and no single message is to blame: the kernel ends at once, and says
+        why. A kernel that hears nothing must not look alive.
+        """
+        ...
+
 
 class Transport(Protocol):
     """The kernel's end of a connection."""
@@ -35,12 +44,20 @@ class Transport(Protocol):
         """Begin to deliver to `receiver`."""
         ...
 
-    def send(self, message: Message) -> None:
-        """Take `message` for delivery, in the order of the calls. Encodes at once, so that `content` may be
-        changed afterwards, and never waits.
+    def encode(self, message: Message) -> Any:
+        """`message` as `send` delivers it: afterwards its content may be changed.
 
-        Called from any thread, by one at a time. Raises TypeError where `content` has no JSON form. After
-        `close` it does nothing.
+        Called from any thread, by many at a time, and outside the host's guard where the content is a user's:
+        objects of theirs may run code here. Raises TypeError where there is no JSON form, and whatever such
+        code raises.
+        """
+        ...
+
+    def send(self, message: Message, encoded: Any) -> None:
+        """Take `message`, and what `encode` made of it, for delivery, in the order of the calls. Never waits.
+
+        Called from any thread, by one at a time. After `close` it does nothing. What it raises ends the
+        kernel.
         """
         ...
 
@@ -118,14 +135,177 @@ class Context(Protocol):
         """
         ...
 
+    def call(self, parent: Message | None, function: Callable[[], Any], *, awaits: bool) -> Any:
+        """Call `function` in the main shell's event loop, in the name of `parent`, await what it returns if
+        it `awaits`, and return the result. Raises what is raised there.
+
+        Raises RuntimeError in the main shell's own thread, KeyboardInterrupt when the cell is interrupted
+        meanwhile, and KernelError where the kernel ends.
+        """
+        ...
+
+    def jobs(self) -> Sequence[JobInfo]:
+        """What runs user code, or is to: first what runs, then what is queued, then tasks."""
+        ...
+
+    def job(self, job_id: str) -> JobInfo | None:
+        """The cell or hook of this id, if it has not ended."""
+        ...
+
+    def cancel_job(self, job_id: str) -> bool:
+        """End this job, and no other, and insist on it. False where there is none."""
+        ...
+
+    def spare_job(self, job_id: str) -> None:
+        """This job begins to show an error, and is to be left alone for that, also where it is to end."""
+        ...
+
+    def when_job_ended(self, job_id: str, call: Callable[[], object]) -> None:
+        """Call `call`, soon and on any thread, when this job has ended, or where it has."""
+        ...
+
     def call_later(self, delay: float, call: Callable[[], object]) -> None:
         """Call `call` after `delay` seconds. A host with threads does so even while a cell blocks; the thread
         is any.
         """
         ...
 
+    @property
+    def backend(self) -> Backend:
+        """What cells await that name none."""
+        ...
+
+    @backend.setter
+    def backend(self, backend: Backend) -> None:
+        """From the next request on. Raises ValueError where the host has not got it."""
+
+    def enable_gui(self, make: Callable[[], Waiter] | None) -> None:
+        """From now on the main shell's event loop waits inside the toolkit that `make` returns, or by itself
+        again. Raises RuntimeError, with a sentence, where that cannot be.
+        """
+        ...
+
     def stop(self) -> None:
         """End the kernel once the cell that runs now has been answered (`exit`)."""
+        ...
+
+    @property
+    def no_hold(self) -> str | None:
+        """Why code cannot be held here, as a sentence; None where it can."""
+        ...
+
+    def hold(self) -> Hold:
+        """A place where the calling code can be held."""
+        ...
+
+
+class Hold(Protocol):
+    """Where code stays that a debugger has stopped: on its own stack, with its own context. Whoever asks
+    about its frames has the questions posted there.
+    """
+
+    alone: bool
+    """Does nothing else run while code is held, but for requests that are answered?"""
+
+    def stay(self) -> None:
+        """Stay here, and make the calls that are posted, until `release`. On the thread that has made it.
+
+        Raises what interrupts the code meanwhile. Returns at once when the kernel ends.
+        """
+        ...
+
+    def post(self, call: Callable[[], None]) -> None:
+        """Have `call`, which never raises, made there. From any thread."""
+        ...
+
+    def release(self) -> None:
+        """End `stay`. From any thread; more than once is harmless."""
+        ...
+
+    def interrupt(self, error: type[BaseException]) -> None:
+        """Have `stay` raise `error`, once the call that is being made has returned. From any thread."""
+        ...
+
+
+class Waiter(Protocol):
+    """A GUI toolkit, as an event loop sees it that waits inside it. All of it on the loop's thread."""
+
+    def wait(self, descriptor: int, timeout: float | None) -> None:
+        """Serve the toolkit's events until some have been, the file `descriptor` can be read, or `timeout`
+        seconds have passed.
+        """
+        ...
+
+    def poll(self) -> None:
+        """Serve the events that are there, within a bounded time."""
+        ...
+
+
+class Waiting(Protocol):
+    """A host without threads, as a platform sees it. All of it on the stack of the code that runs."""
+
+    @property
+    def guard(self) -> AbstractContextManager[object]:
+        """See `Context`."""
+        ...
+
+    def safepoint(self) -> None:
+        """Answer what has arrived. Raises KeyboardInterrupt where the interrupted code is to be."""
+        ...
+
+    def wait(self, future: Any, timeout: float | None = None) -> Any:
+        """Wait for `future` (an asyncio.Future) in synchronous code, while all else goes on as far as the
+        platform lets it.
+
+        Returns its result, or None after `timeout` seconds. Raises what the future does,
+        KeyboardInterrupt when the cell to which the code belongs is interrupted, and
+        StdinNotAvailableError where code cannot wait.
+        """
+        ...
+
+
+class Platform(Protocol):
+    """What lets a host without threads go on while code computes or blocks: `hosts/pyodide.py` has it from
+    Pyodide's worker.
+    """
+
+    def start(self, host: Waiting) -> None:
+        """Begin to call `host.safepoint` on the stack of code that computes: when a message has arrived, and
+        when `expect` says so. Python's blocking functions wait by `host.wait`.
+        """
+        ...
+
+    def stop(self) -> None:
+        """Undo `start`."""
+        ...
+
+    def renew(self) -> None:
+        """A cell begins. User code may have undone what `start` did."""
+        ...
+
+    def poll(self) -> None:
+        """Receive what has arrived. Messages may come without it, too."""
+        ...
+
+    def serve(self, action: Callable[[], None]) -> None:
+        """Call `action`, without a safepoint in it, whatever it raises."""
+        ...
+
+    def expect(self, delay: float | None) -> None:
+        """Have a safepoint in `delay` seconds, or none but for messages."""
+        ...
+
+    @property
+    def no_hold(self) -> str | None:
+        """Why code cannot be held here (`block` with `still`), as a sentence; None where it can."""
+        ...
+
+    def block(self, future: Any, *, still: bool = False) -> None:
+        """Wait until `future` (an asyncio.Future) is done while everything else goes on, as far as it can; if
+        `still`, while no other code goes on, as far as that can be had.
+
+        Raises StdinNotAvailableError, with a sentence that says what is missing, where that cannot be done.
+        """
         ...
 
 
@@ -135,7 +315,8 @@ class Interpreter(Protocol):
     @property
     def info(self) -> Mapping[str, Any]:
         """Its part of kernel_info_reply: `implementation`, `implementation_version`, `language_info`,
-        `banner`, `help_links`.
+        `banner`, `help_links`; and `debugger`, whether it answers debug_requests where the host can hold
+        code.
         """
         ...
 
@@ -153,8 +334,8 @@ class Interpreter(Protocol):
         ...
 
     def interject(self, request: Message) -> Content | None:
-        """Serve an introspection or information request in the middle of any code that runs on this thread,
-        that of the interpreter included, and return the content of its reply.
+        """Serve an introspection, information or debug request in the middle of any code that runs on this
+        thread, that of the interpreter included, and return the content of its reply.
 
         Must be brief, and neither wait for a lock nor change what the interrupted code may be using; None
         where that cannot be had now. The request comes again then, here or to `handle`.

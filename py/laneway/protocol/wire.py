@@ -6,7 +6,7 @@
   and its worker.
 
 Decoding raises RemoteProtocolError with a sentence that says what is wrong; it raises nothing else, whatever
-the bytes. Stdlib only.
+the bytes. A header that it lets through can be sent back, as the parent of every answer. Stdlib only.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ class ZmqCodec:
 
     def decode(self, channel: Channel, frames: Sequence[Any]) -> Message:
         """The message in `frames` (bytes-like)."""
-        parts = [bytes(frame) for frame in frames[: _position(frames) + 6]]
         delimiter = _position(frames)
+        parts = [bytes(frame) for frame in frames[: delimiter + 6]]
         if len(parts) < delimiter + 6:
             raise RemoteProtocolError(
                 f"A message has {len(frames) - delimiter - 1} frames after its delimiter; it needs 5."
@@ -70,7 +70,7 @@ class ZmqCodec:
         signature, signed = parts[delimiter + 1], parts[delimiter + 2 :]
         if self._hmac is not None and not hmac.compare_digest(signature, self._sign(signed)):
             raise SignatureError("The signature of a message is wrong; its sender may have another key.")
-        header, parent_header, metadata, content = (_loads(self._json, part) for part in signed)
+        header, parent_header, metadata, content = _loads(self._json, signed)
         return _message(
             channel,
             header,
@@ -85,8 +85,9 @@ class ZmqCodec:
         if self._hmac is None:
             return b""
         signature = self._hmac.copy()
-        for part in parts:
-            signature.update(part)
+        *small, content = parts
+        signature.update(b"".join(small))  # each call costs; a content may be large
+        signature.update(content)
         return signature.hexdigest().encode()
 
 
@@ -131,7 +132,7 @@ def decode_websocket(json: Json, data: bytes) -> Message:
         raise RemoteProtocolError("The offsets of a WebSocket message do not fit its length.")
     view = memoryview(data)
     channel, *parts = [bytes(view[start:end]) for start, end in pairwise(offsets)]
-    header, parent_header, metadata, content = (_loads(json, part) for part in parts[:4])
+    header, parent_header, metadata, content = _loads(json, parts[:4])
     name = channel.decode(errors="replace")
     return _message(_channel(name), header, parent_header, metadata, content, parts[4:], None)
 
@@ -155,7 +156,7 @@ def encode_envelope(json: Json, message: Message) -> bytes:
 
 def decode_envelope(json: Json, envelope: bytes, buffers: Sequence[Any] = ()) -> Message:
     """The message in `envelope`, with `buffers`."""
-    fields = _loads(json, envelope)
+    (fields,) = _loads(json, [envelope])
     if not isinstance(fields, dict):
         raise RemoteProtocolError(f"An envelope must be a JSON object, not {type(fields).__name__}.")
     return _message(
@@ -179,15 +180,17 @@ def _channel(name: Any) -> Channel:
 
 
 def _position(frames: Sequence[Any]) -> int:
-    for position, frame in enumerate(frames):
-        if frame == DELIMITER:
-            return position
-    raise RemoteProtocolError("A message has no delimiter frame; it was not sent by a Jupyter client.")
-
-
-def _loads(json: Json, part: bytes) -> Any:
     try:
-        return json.loads(part)
+        return frames.index(DELIMITER)
+    except ValueError:
+        raise RemoteProtocolError(
+            "A message has no delimiter frame; it was not sent by a Jupyter client."
+        ) from None
+
+
+def _loads(json: Json, parts: Sequence[bytes]) -> list[Any]:
+    try:
+        return [json.loads(part) for part in parts]
     except (ValueError, RecursionError) as error:
         raise RemoteProtocolError(f"A part of a message is not JSON: {error}") from None
 
@@ -206,9 +209,31 @@ def _message(
     for name in ("msg_id", "msg_type"):
         if not isinstance(header.get(name), str):
             raise RemoteProtocolError(f"The header of a message needs the field {name!r}, a string.")
-    if not isinstance(header.get("subshell_id"), str | None):
+    if _is_deeper(header, _DEPTH):
+        raise RemoteProtocolError(f"The header of a message is nested more than {_DEPTH} deep.")
+    if not isinstance(header.get("subshell_id"), _TEXT_OR_NULL):
         raise RemoteProtocolError("The field 'subshell_id' of a header must be a string or null.")
     for name, value in (("parent_header", parent_header), ("metadata", metadata)):
-        if not isinstance(value, dict | None):
+        if not isinstance(value, _OBJECT_OR_NULL):
             raise RemoteProtocolError(f"The {name} of a message must be an object.")
     return Message(channel, header, parent_header or {}, metadata or {}, content, buffers, route)
+
+
+_TEXT_OR_NULL, _OBJECT_OR_NULL = (str, type(None)), (dict, type(None))
+"""For `isinstance`, which takes three times as long with `str | None`, of every message."""
+
+_DEPTH = 20
+"""How deep a header may be nested; the protocol's own are flat. What is read cannot always be written, and a
+header is written again as the parent of every answer.
+"""
+
+
+def _is_deeper(value: Any, depth: int) -> bool:
+    if isinstance(value, dict):
+        value = value.values()
+    elif not isinstance(value, list):
+        return False
+    for item in value:  # of every message: a generator would take twice as long
+        if isinstance(item, (dict, list)) and (depth == 1 or _is_deeper(item, depth - 1)):
+            return True
+    return False

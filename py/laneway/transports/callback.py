@@ -1,6 +1,9 @@
 """The kernel's end of a callback interface: bytes in by a method, bytes out by a function. This is how a
 page's worker talks to Python.
 
+Each message is handed over at once, and nothing waits here. What it costs that nobody reads is for
+the holder of the callback to bound, who alone knows.
+
 Imports: stdlib and `protocol/`. All on the kernel's event loop.
 """
 
@@ -11,7 +14,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .. import console
-from ..protocol.errors import RemoteProtocolError
 from ..protocol.message import Message
 from ..protocol.ports import Receiver
 from ..protocol.wire import decode_envelope, encode_envelope
@@ -40,22 +42,29 @@ class CallbackTransport:
 
     def receive(self, message: bytes | str, buffers: Sequence[Any] = ()) -> None:
         """Take one envelope. Returns at once and never raises: what is malformed is counted, and said on
-        stderr.
+        stderr; what fails otherwise ends the kernel.
         """
         try:
             data = message.encode() if isinstance(message, str) else bytes(message)
             decoded = decode_envelope(self._json, data, buffers)
-        except (RemoteProtocolError, UnicodeEncodeError, TypeError) as error:
+        except Exception as error:  # a RemoteProtocolError; what is no text, or no bytes
             self.dropped += 1
             console.say(f"laneway: a message was dropped: {error}")
             return
-        if self._receiver:
-            self._receiver.receive(decoded)
+        if receiver := self._receiver:
+            try:
+                receiver.receive(decoded)
+            except BaseException as error:
+                receiver.failed(error)
 
-    def send(self, message: Message) -> None:
+    def encode(self, message: Message) -> bytes:
+        """See `Transport`."""
+        return encode_envelope(self._json, message)
+
+    def send(self, message: Message, encoded: bytes) -> None:
         """See `Transport`."""
         if self._send:
-            self._send(encode_envelope(self._json, message), list(message.buffers))
+            self._send(encoded, list(message.buffers))
 
     def settle(self, call: Callable[[], None]) -> None:
         """See `Transport`. What the page has posted meanwhile arrives in the turns of the loop that come

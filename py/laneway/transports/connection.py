@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import os
+import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -91,11 +93,12 @@ class Connection(NamedTuple):
         try:
             others: dict[str, Any] = json.loads(path.read_bytes()) if path.exists() else {}
             mine = {name: value for name, value in self._asdict().items() if value is not None}
-            new = path.with_name(f"{path.name}.{os.getpid()}")
-            descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            # a new file, which nobody can have put there before; who waits for `path` never sees half of it
+            new = path.with_name(f"{path.name}.{os.urandom(8).hex()}")
+            descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "w") as file:
                 json.dump({**others, **mine}, file, indent=1)
-            new.replace(path)  # who waits for the file never sees half of it
+            _replace(new, path)
         except OSError as error:
             raise SettingsError(
                 f"The connection file {path} cannot be written: {error.strerror or error}."
@@ -160,3 +163,23 @@ class Connection(NamedTuple):
 
 
 _PORTS = ("shell_port", "iopub_port", "stdin_port", "control_port", "hb_port")
+
+PATIENCE = 5.0
+"""Seconds in which, on Windows, who reads a file will have closed it."""
+
+
+def _replace(source: Path, target: Path) -> None:
+    """Put a file in the place of another. Windows refuses while somebody reads that one, a client that waits
+    for it, say.
+    """
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            source.replace(target)
+        except PermissionError:
+            if sys.platform != "win32" or time.monotonic() > until:
+                source.unlink()
+                raise
+            time.sleep(0.01)
+        else:
+            return

@@ -1,4 +1,4 @@
-"""JSON for every transport: orjson where it is installed, else msgspec, else the standard library.
+"""JSON for every transport: orjson where it is installed, else the standard library, as in a browser.
 
 Whichever it is, the same things hold. Out: strict UTF-8 JSON; NaN and infinities become null; what the
 field's clients send in content (dates, bytes, enums, numbers of other libraries, sets, generators) has a
@@ -24,14 +24,12 @@ from ..protocol.wire import Json
 
 
 def json_codec() -> Json:
-    """The fastest codec that is installed."""
-    for make in (_orjson, _msgspec):
-        try:
-            dumps, loads = make()
-        except ImportError:
-            continue
-        return Json(_or_stdlib(dumps, _dumps), _or_stdlib(loads, _loads))
-    return Json(_dumps, _loads)
+    """The fastest codec that is at hand. In a browser nothing is loaded for it."""
+    try:
+        dumps, loads = _standard() if sys.platform == "emscripten" else _orjson()
+    except ImportError:
+        dumps, loads = _standard()
+    return Json(_or_careful(dumps, _dumps), _or_careful(loads, json.loads))
 
 
 def _orjson() -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
@@ -40,27 +38,26 @@ def _orjson() -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
     return lambda value: orjson.dumps(value, _default, options), orjson.loads
 
 
-def _msgspec() -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
-    msgspec = importlib.import_module("msgspec")
-    return msgspec.json.Encoder(enc_hook=_default).encode, msgspec.json.Decoder().decode
+def _standard() -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
+    encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_default)
+    return lambda value: encoder.encode(value).encode(), json.loads
 
 
-def _or_stdlib(fast: Callable[[Any], Any], careful: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """`fast`, and where it refuses (a lone surrogate, NaN on the way in, a deep nesting), the standard
-    library's verdict.
+def _or_careful(fast: Callable[[Any], Any], careful: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """`fast`, and where it refuses (a lone surrogate, NaN, a key that is no text, a deep nesting), the
+    verdict of `careful`.
     """
 
     def convert(value: Any) -> Any:
         try:
             return fast(value)
-        except (ValueError, TypeError, RecursionError, OverflowError):
+        except (ValueError, TypeError, RecursionError, OverflowError) as error:
+            cause = error.__cause__  # what a user's object has raised; orjson makes a TypeError of it
+            if cause is not None and not isinstance(cause, Exception):
+                raise cause from None  # an interrupt
             return careful(value)
 
     return convert
-
-
-def _loads(data: bytes) -> Any:
-    return json.loads(data)
 
 
 def _dumps(value: Any) -> bytes:

@@ -5,7 +5,6 @@ Imports: stdlib and `protocol/`.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 
 from ..protocol.errors import ClosedError, KernelError
@@ -13,6 +12,7 @@ from ..protocol.message import Message
 from ..protocol.ports import Receiver
 from ..protocol.wire import decode_envelope, encode_envelope
 from .encoding import json_codec
+from .event_loops import EventLoop, running_loop
 
 
 def memory_pair() -> tuple[MemoryTransport, LocalClientTransport]:
@@ -41,10 +41,14 @@ class MemoryTransport:
         while self._early:
             receiver.receive(self._early.pop(0))
 
-    def send(self, message: Message) -> None:
+    def encode(self, message: Message) -> Message:
+        """See `Transport`."""
+        return self._crossed(message)
+
+    def send(self, message: Message, encoded: Message) -> None:
         """See `Transport`."""
         if self._receiver:
-            self._client.deliver(self._crossed(message))
+            self._client.deliver(encoded)
 
     def settle(self, call: Callable[[], None]) -> None:
         """See `Transport`."""
@@ -59,10 +63,13 @@ class MemoryTransport:
     def receive(self, message: Message) -> None:
         """Take `message` from the client."""
         crossed = self._crossed(message)
-        if self._receiver:
-            self._receiver.receive(crossed)
-        else:
+        if (receiver := self._receiver) is None:
             self._early.append(crossed)
+            return
+        try:
+            receiver.receive(crossed)
+        except BaseException as error:
+            receiver.failed(error)
 
     def _crossed(self, message: Message) -> Message:
         buffers = [bytes(buffer) for buffer in message.buffers]
@@ -77,13 +84,13 @@ class LocalClientTransport:
     def __init__(self) -> None:
         self.post: Callable[[Message], None] | None = None
         """Where messages to the kernel go. Must be set before `send`."""
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._loop: EventLoop | None = None
         self._deliver: Callable[[Message], None] | None = None
         self._lost: Callable[[Exception], None] | None = None
 
     async def start(self, deliver: Callable[[Message], None], lost: Callable[[Exception], None]) -> None:
         """See `ClientTransport`."""
-        self._loop, self._deliver, self._lost = asyncio.get_running_loop(), deliver, lost
+        self._loop, self._deliver, self._lost = running_loop(), deliver, lost
 
     def send(self, message: Message) -> None:
         """See `ClientTransport`."""

@@ -1,17 +1,20 @@
 """The client's end over ZMQ: DEALER shell, control and stdin, SUB iopub, and a heartbeat.
 
-Everything runs on the client's event loop, which watches the sockets' descriptors. Imports: stdlib, zmq and
-`protocol/`. Source: messaging spec 5.5; JEP 65 (iopub_welcome).
+Everything runs on the client's event loop, which watches the sockets' descriptors; `bind` moves it to
+another. No event loop keeps a transport that was dropped: its sockets are closed with it. Imports: stdlib,
+anyio, zmq and `protocol/`. Source: messaging spec 5.5; JEP 65 (iopub_welcome).
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
+import threading
 import uuid
 from collections.abc import Callable
 from typing import Any
+from weakref import finalize
 
+import anyio
 import zmq
 
 from ..protocol.errors import ClosedError, KernelError, RemoteProtocolError
@@ -20,6 +23,8 @@ from ..protocol.wire import ZmqCodec
 from ..session import new_session
 from .connection import Connection
 from .encoding import json_codec
+from .event_loops import Bell, EventLoop, Timer, in_thread, running_loop, weakly
+from .system import watch
 from .zmq_socket import contiguous, make_socket, readable, receive_frames, send_frames
 
 BEAT = 1.0
@@ -43,15 +48,14 @@ class ZmqClientTransport:
         self._codec = ZmqCodec(json_codec(), connection.key.encode(), connection.signature_scheme)
         self._connection = connection
         self._probes = new_session()
-        self._context: zmq.Context[zmq.Socket[bytes]] | None = None
-        self._sockets: dict[Channel, zmq.Socket[bytes]] = {}
-        self._heartbeat: zmq.Socket[bytes] | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._open: _Open | None = None
+        self._dropped: finalize[Any, Any] | None = None
+        self._loop: EventLoop | None = None
         self._deliver: Callable[[Message], None] | None = None
-        self._next_beat: asyncio.TimerHandle | None = None
-        self._scheduled = False
-        self._subscribed = asyncio.Event()
-        self._probed = asyncio.Event()
+        self._scheduled: set[Channel] = set()  # those on which `_receive` will be called
+        self._subscribed = False  # something has come on iopub
+        self._probed = False  # our question was answered, or that
+        self._heard = Bell()  # rings for both
 
     async def start(self, deliver: Callable[[Message], None], lost: Callable[[Exception], None]) -> None:
         """See `ClientTransport`. ZMQ connects again by itself, so that nothing is ever `lost`."""
@@ -59,23 +63,43 @@ class ZmqClientTransport:
         await self.ready()
 
     def open(self, deliver: Callable[[Message], None]) -> None:
-        """The first half of `start`: messages may be sent, and wait where the kernel is not there yet."""
-        self._loop, self._deliver = asyncio.get_running_loop(), deliver
-        self._open()
+        """The first half of `start`: messages may be sent, and wait where the kernel is not there yet. They
+        are received from `bind` on.
+        """
+        self._deliver = deliver
+        self._open = _Open(self._connection)
+        self._dropped = finalize(self, self._open.drop)
+
+    def bind(self) -> None:
+        """Receive on the running event loop from now on."""
+        loop = running_loop()
+        if self._open is None or loop is self._loop:
+            return
+        self._open.unwatch()
+        self._loop = self._open.loop = loop
+        if self.last_beat is not None:
+            self.last_beat = loop.time()  # while nobody listened it said nothing
+        self._heard = Bell()
+        calls = {end.fileno(): weakly(self._receive, name) for name, end in self._open.channels.items()}
+        self._open.end_watch = watch(loop, {**calls, self._open.heartbeat.fileno(): weakly(self._hear)})
+        self._beat()
+        for channel in self._open.channels:
+            self._schedule(channel)
 
     async def ready(self) -> None:
         """The second half of `start`: iopub is heard."""
+        self.bind()
         await self._wait_for_iopub()
 
     def send(self, message: Message) -> None:
         """See `ClientTransport`. Raises ClosedError before `start` and after `close`."""
-        if not self._sockets:
+        if self._open is None:
             raise ClosedError("The connection to the kernel is closed.")
         frames = contiguous(self._codec.encode(message))
-        end = self._sockets[message.channel]
+        end = self._open.channels[message.channel]
         send_frames(end, frames)
-        if not self._scheduled and readable(end):
-            self._schedule()
+        if message.channel not in self._scheduled and readable(end):
+            self._schedule(message.channel)
 
     async def restart(self) -> None:
         """See `ClientTransport`."""
@@ -92,79 +116,60 @@ class ZmqClientTransport:
 
     async def close(self) -> None:
         """See `ClientTransport`."""
-        if self._context is None or self._loop is None:
-            return
-        context, self._context = self._context, None
-        if self._next_beat:
-            self._next_beat.cancel()
-        for end in (*self._sockets.values(), *([self._heartbeat] if self._heartbeat else ())):
-            self._loop.remove_reader(end.fileno())
-            end.close()
-        self._sockets, self._heartbeat = {}, None
-        await asyncio.to_thread(context.term)  # waits `LINGER` at most for what is on its way
+        if context := self.close_sockets():
+            # waits `LINGER` at most for what is on its way; also where nobody waits for it any more
+            await in_thread(running_loop(), context.term)
+
+    def close_sockets(self) -> zmq.Context[zmq.Socket[bytes]] | None:
+        """The first half of `close`. Terminating what is returned waits for what is on its way."""
+        opened, self._open = self._open, None
+        if opened is None:
+            return None
+        assert self._dropped
+        self._dropped.detach()
+        opened.close()
+        return opened.context
 
     # ---- on the event loop
-
-    def _open(self) -> None:
-        assert self._loop is not None
-        self._context = zmq.Context()
-        identity = uuid.uuid4().bytes  # one for all: a kernel asks on stdin whoever sent the cell on shell
-        for channel in (Channel.CONTROL, Channel.STDIN, Channel.IOPUB, Channel.SHELL):
-            end = self._sockets[channel] = self._connect(
-                channel, zmq.SUB if channel is Channel.IOPUB else zmq.DEALER, identity
-            )
-            self._loop.add_reader(end.fileno(), self._receive)
-        self._heartbeat = self._connect("hb", zmq.DEALER, identity)
-        self._loop.add_reader(self._heartbeat.fileno(), self._hear)
-        self._beat()
-
-    def _connect(self, name: str, kind: int, identity: bytes) -> zmq.Socket[bytes]:
-        assert self._context is not None
-        end = make_socket(self._context, kind)
-        end.reconnect_ivl, end.reconnect_ivl_max = 20, 500  # milliseconds; a kernel that starts is soon there
-        if name == "hb":
-            end.set_hwm(5)  # a kernel that was stopped for hours has not to answer for them
-        if kind == zmq.SUB:
-            end.subscribe(b"")
-        else:
-            end.identity = identity
-        try:
-            self._connection.connect(name, end)
-        except BaseException:
-            end.close()
-            raise
-        return end
 
     async def _wait_for_iopub(self) -> None:
         """Any message on iopub shows that our subscription has reached the kernel. Most kernels welcome it;
         the others say that they are busy when we ask them something.
         """
         channel = Channel.CONTROL  # is answered while a cell runs
-        while not self._subscribed.is_set():
+        while not self._subscribed:
+            self._probed = False
             self.send(Message(channel, self._probes.header("kernel_info_request")))
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._probed.wait(), 1)  # it has started, or knows no such channel
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._subscribed.wait(), 0.05)
-            self._probed.clear()
+            with anyio.move_on_after(1):
+                while not self._probed:  # it has not started, or knows no such channel
+                    await self._heard.wait()
+            with anyio.move_on_after(0.05):
+                while not self._subscribed:
+                    await self._heard.wait()
             channel = Channel.SHELL if channel is Channel.CONTROL else Channel.CONTROL
 
-    def _schedule(self) -> None:
-        assert self._loop is not None
-        self._scheduled = True
-        self._loop.call_soon(self._receive)
+    def _schedule(self, channel: Channel) -> None:
+        if self._loop is not None and not self._loop.is_closed():
+            self._scheduled.add(channel)
+            self._loop.call_soon(weakly(self._receive, channel))
 
-    def _receive(self) -> None:
+    def _receive(self, channel: Channel) -> None:
         """Deliver what has come; the loop has other things to do as well, so not all at once."""
-        self._scheduled = False
-        for channel, end in list(self._sockets.items()):
-            for _ in range(_BATCH):
-                if end.closed or not readable(end):
-                    break
-                self._take(channel, receive_frames(end))
-            else:
-                if not self._scheduled:
-                    self._schedule()
+        self._scheduled.discard(channel)
+        finished = False
+        try:
+            finished = self._open is None or self._receive_some(channel, self._open.channels[channel])
+        finally:  # whatever arises meanwhile, a KeyboardInterrupt say
+            if not finished and channel not in self._scheduled:
+                self._schedule(channel)
+
+    def _receive_some(self, channel: Channel, end: zmq.Socket[bytes]) -> bool:
+        """Have all been received?"""
+        for _ in range(_BATCH):
+            if end.closed or not readable(end):
+                return True
+            self._take(channel, receive_frames(end))
+        return False
 
     def _take(self, channel: Channel, frames: list[Any]) -> None:
         try:
@@ -174,23 +179,90 @@ class ZmqClientTransport:
             return
         ours = message.parent_header.get("session") == self._probes.session
         if channel is Channel.IOPUB:
-            self._subscribed.set()
+            self._subscribed = True
         if ours or channel is Channel.IOPUB:
-            self._probed.set()
+            self._probed = True
+            self._heard.ring()
         if not ours and self._deliver:
             self._deliver(message)
 
     def _beat(self) -> None:
-        assert self._loop is not None
-        assert self._heartbeat is not None
+        if self._open is None or self._loop is None:
+            return
         with contextlib.suppress(zmq.Again):
-            send_frames(self._heartbeat, [b"", b"laneway"])
-        self._next_beat = self._loop.call_later(BEAT, self._beat)
+            send_frames(self._open.heartbeat, [b"", b"laneway"])
+        self._open.next_beat = self._loop.call_at(self._loop.time() + BEAT, weakly(self._beat))
         self._hear()
 
     def _hear(self) -> None:
-        assert self._loop is not None
-        assert self._heartbeat is not None
-        while readable(self._heartbeat):
-            receive_frames(self._heartbeat)
+        if self._open is None or self._loop is None:
+            return
+        while readable(self._open.heartbeat):
+            receive_frames(self._open.heartbeat)
             self.last_beat = self._loop.time()
+
+
+class _Open:
+    """What a transport has open: so much that it can be closed when the transport is gone."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self.channels: dict[Channel, zmq.Socket[bytes]] = {}
+        self.loop: EventLoop | None = None
+        self.end_watch: Callable[[], object] | None = None
+        self.next_beat: Timer | None = None
+        identity = uuid.uuid4().bytes  # one for all: a kernel asks on stdin whoever sent the cell on shell
+        try:
+            for channel in (Channel.CONTROL, Channel.STDIN, Channel.IOPUB, Channel.SHELL):
+                kind = zmq.SUB if channel is Channel.IOPUB else zmq.DEALER
+                self.channels[channel] = self._connect(connection, channel, kind, identity)
+            self.heartbeat = self._connect(connection, "hb", zmq.DEALER, identity)
+        except BaseException:
+            self.context.destroy(linger=0)
+            raise
+
+    def unwatch(self) -> None:
+        """No event loop receives any more."""
+        if self.next_beat:
+            self.next_beat.cancel()
+        if self.end_watch:
+            self.end_watch()
+        self.end_watch = self.next_beat = None
+
+    def close(self) -> None:
+        self.unwatch()
+        for end in (*self.channels.values(), self.heartbeat):
+            end.close()
+
+    def drop(self) -> None:
+        """Close, where nobody waits for it: at any moment, on any thread."""
+        if self.loop and self.loop.is_running() and self.loop is not _running_loop():
+            self.loop.call_soon_threadsafe(self._drop)
+        else:
+            self._drop()
+
+    def _drop(self) -> None:
+        self.close()
+        with contextlib.suppress(RuntimeError):  # Python ends, and no thread can be started
+            threading.Thread(target=self.context.term, name="laneway-close", daemon=True).start()
+
+    def _connect(self, connection: Connection, name: str, kind: int, identity: bytes) -> zmq.Socket[bytes]:
+        end = make_socket(self.context, kind)
+        end.reconnect_ivl, end.reconnect_ivl_max = 20, 500  # milliseconds; a kernel that starts is soon there
+        if name == "hb":
+            end.set_hwm(5)  # a kernel that was stopped for hours has not to answer for them
+        if kind == zmq.SUB:
+            end.subscribe(b"")
+        else:
+            end.identity = identity
+        if name in ("hb", Channel.IOPUB):
+            end.linger = 0  # a kernel that has ended takes neither beats nor subscriptions
+        connection.connect(name, end)
+        return end
+
+
+def _running_loop() -> EventLoop | None:
+    try:
+        return running_loop()
+    except RuntimeError:
+        return None

@@ -2,8 +2,13 @@
 
 Two threads. One waits for the sockets and delivers what comes; who sends does so on its own thread, under the
 sockets' lock, so that a reply never waits for a thread to wake up. The other echoes heartbeats inside libzmq,
-without Python's lock, so that it answers whatever Python does. Imports: stdlib, zmq and `protocol/`.
-Source: messaging spec 5.5, "The Wire Protocol"; JEP 65 (iopub_welcome).
+without Python's lock, so that it answers whatever Python does.
+
+What a client may cost: output that it does not read is bounded, see `zmq_publisher.py`. Replies and questions
+are never dropped, and have no bound of ours: a client has as many as it has asked for, and when its
+connection ends libzmq forgets them.
+
+Imports: stdlib, zmq and `protocol/`. Source: messaging spec 5.5, "The Wire Protocol"; JEP 65 (iopub_welcome).
 """
 
 from __future__ import annotations
@@ -13,6 +18,7 @@ import os
 import selectors
 import socket
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -20,16 +26,24 @@ from typing import Any
 import zmq
 
 from .. import console
-from ..protocol.errors import RemoteProtocolError
 from ..protocol.message import Channel, Message
 from ..protocol.ports import Receiver
 from ..protocol.wire import ZmqCodec
 from .connection import Connection
 from .encoding import json_codec
+from .zmq_publisher import Publisher
 from .zmq_socket import contiguous, make_socket, readable, receive_frames, send_frames
 
 _BATCH = 50
 """How many messages of a channel are taken in a row while another may have one, an interrupt say."""
+
+_SETTLED = 0.1
+"""Seconds after which `settle` calls though more and more comes: who is flooded answers nevertheless."""
+
+_LOOK = 0.1
+"""Seconds after which a client that did not read is tried again though libzmq has not said that it reads: the
+signal may have been taken away, see `zmq_socket.py`.
+"""
 
 
 class ZmqKernelTransport:
@@ -43,13 +57,14 @@ class ZmqKernelTransport:
         """How many incoming messages were malformed or wrongly signed."""
         self._codec = ZmqCodec(json_codec(), connection.key.encode(), connection.signature_scheme)
         self._context = zmq.Context()
+        self._publisher = Publisher(self._context, self.encode)
         self._sockets: dict[Channel, zmq.Socket[bytes]] = {}
         try:
             for channel in (Channel.CONTROL, Channel.STDIN, Channel.IOPUB, Channel.SHELL):
-                end = make_socket(self._context, zmq.XPUB if channel is Channel.IOPUB else zmq.ROUTER)
                 if channel is Channel.IOPUB:
-                    end.xpub_verbose = True  # a subscription that is there already is welcomed, too
+                    end = self._publisher.socket
                 else:
+                    end = make_socket(self._context, zmq.ROUTER)
                     end.router_handover = True  # a client that comes back takes its identity over
                 self._sockets[channel] = end
                 connection = connection.bind(channel, end)
@@ -66,7 +81,7 @@ class ZmqKernelTransport:
         self._waker.setblocking(False)
         self._asleep = False
         self._closed = False
-        self._settling: deque[Callable[[], None]] = deque()
+        self._settling: deque[tuple[float, Callable[[], None]]] = deque()  # since when, and what to call
         self._complaints: set[type[Exception]] = set()
         self._receiver: Receiver | None = None
         self._thread: threading.Thread | None = None
@@ -82,21 +97,24 @@ class ZmqKernelTransport:
         self._thread = threading.Thread(target=self._serve, name="laneway sockets", daemon=True)
         self._thread.start()
 
-    def send(self, message: Message) -> None:
+    def encode(self, message: Message) -> list[Any]:
+        """See `Transport`."""
+        return contiguous(self._codec.encode(message))
+
+    def send(self, message: Message, encoded: list[Any]) -> None:
         """See `Transport`. Iopub's topic is the msg_type; a welcome goes to the topic that it is about."""
-        frames = contiguous(self._codec.encode(message))
-        if message.channel is Channel.IOPUB:
-            topic = (
-                message.content["subscription"] if message.msg_type == "iopub_welcome" else message.msg_type
-            )
-            frames.insert(0, topic.encode(errors="surrogateescape"))
         end = self._sockets[message.channel]
         if os.getpid() != self._process:
             return  # a process forked by user code: the sockets are its parent's
         with self._lock:
             if self._closed:
                 return
-            send_frames(end, frames)
+            if message.channel is Channel.IOPUB:
+                welcome = message.msg_type == "iopub_welcome"
+                topic: str = message.content["subscription"] if welcome else message.msg_type
+                self._publisher.send(message, topic.encode(errors="surrogateescape"), encoded)
+            else:
+                send_frames(end, encoded)
             wake = self._asleep and readable(end)
         if wake:
             self._wake()
@@ -106,7 +124,7 @@ class ZmqKernelTransport:
         if self._closed:
             call()
         else:
-            self._settling.append(call)
+            self._settling.append((time.monotonic(), call))
             self._wake()
 
     def close(self) -> None:
@@ -118,6 +136,7 @@ class ZmqKernelTransport:
         self._wake()
         if self._thread:
             self._thread.join()
+        self._publisher.close()
         for end in self._sockets.values():
             end.close()
         self._context.term()  # ends the heartbeat, and waits `LINGER` at most for what is on its way
@@ -129,46 +148,69 @@ class ZmqKernelTransport:
     # ---- the sockets' thread
 
     def _serve(self) -> None:
+        try:
+            self._serve_until_closed()
+        except BaseException as error:
+            assert self._receiver is not None
+            self._receiver.failed(error)
+
+    def _serve_until_closed(self) -> None:
+        channel_of: dict[Any, Channel] = {end: channel for channel, end in self._sockets.items()}
+        ends = [(end, zmq.POLLIN) for end in channel_of]
         with selectors.DefaultSelector() as selector:
-            for end in (*self._sockets.values(), self._wakened):
-                selector.register(end, selectors.EVENT_READ)
+            for end, channel in channel_of.items():
+                selector.register(end, selectors.EVENT_READ, channel)
+            selector.register(self._wakened, selectors.EVENT_READ)
             while not self._closed:
                 settling = len(self._settling)
-                if self._receive():
-                    continue
-                for _ in range(settling):
-                    self._settling.popleft()()
                 with self._lock:  # nobody takes a signal away between this look and the wait
-                    self._asleep = not (self._settling or any(map(readable, self._sockets.values())))
+                    # as `readable` of each, in less than half the time
+                    channels = [channel_of[end] for end, _ in zmq.zmq_poll(ends, 0)]
+                    self._asleep = not (
+                        channels
+                        or self._settling
+                        or self._publisher.flush()  # after the look, which takes in that a client has read
+                    )
+                    timeout = _LOOK if self._publisher.waits else None
                 if self._asleep:
-                    if any(key.fileobj is self._wakened for key, _ in selector.select()):
-                        self._wakened.recv(4096)
+                    channels = [key.data for key, _ in selector.select(timeout)]
                     self._asleep = False
+                for channel in channels:
+                    if channel is None:
+                        self._wakened.recv(4096)
+                    else:
+                        self._receive_from(channel)
+                self._call_settled(0 if channels else settling)
 
-    def _receive(self) -> bool:
-        """Take what has come on every channel; whether there was any."""
-        return sum(map(self._receive_from, self._sockets)) > 0
+    def _call_settled(self, count: int) -> None:
+        """Call the first `count`, and those that have waited too long."""
+        late = time.monotonic() - _SETTLED
+        while self._settling and (count > 0 or self._settling[0][0] < late):
+            count -= 1
+            self._settling.popleft()[1]()
 
-    def _receive_from(self, channel: Channel) -> int:
+    def _receive_from(self, channel: Channel) -> None:
+        """Take what has come on `channel`, up to `_BATCH` messages."""
         end = self._sockets[channel]
-        for count in range(_BATCH):
+        for _ in range(_BATCH):
             with self._lock:
                 if self._closed or not readable(end):
-                    return count
-                frames = receive_frames(end)
-            self._take(channel, frames)
-        return _BATCH
+                    return
+                if channel is Channel.IOPUB:
+                    topic, frames = self._publisher.receive(), []
+                else:
+                    topic, frames = None, receive_frames(end)
+            if channel is not Channel.IOPUB:
+                self._take(channel, frames)
+            elif topic is not None:
+                assert self._receiver is not None
+                self._receiver.subscribed(topic.decode(errors="surrogateescape"))
 
     def _take(self, channel: Channel, frames: list[Any]) -> None:
         assert self._receiver is not None
-        if channel is Channel.IOPUB:
-            subscription = bytes(frames[0])
-            if subscription.startswith(b"\x01"):
-                self._receiver.subscribed(subscription[1:].decode(errors="surrogateescape"))
-            return
         try:
             message = self._codec.decode(channel, frames)
-        except RemoteProtocolError as error:
+        except Exception as error:  # a RemoteProtocolError, or there is no memory for it
             self._drop(error)
         else:
             self._receiver.receive(message)

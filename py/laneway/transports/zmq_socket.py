@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import zmq
+from zmq.backend import Socket
 
 # plain integers: pyzmq's enums cost as much as the calls
 _EVENTS, _POLLIN = int(zmq.EVENTS), int(zmq.POLLIN)
@@ -18,6 +19,11 @@ _NOBLOCK, _SNDMORE = int(zmq.NOBLOCK), int(zmq.SNDMORE)
 
 LARGE = 2**16
 """Bytes from which on a received frame is not copied out of libzmq's memory."""
+
+HUGE = 2**20
+"""Bytes from which on a frame that cannot be changed is sent without copying it. A thread of pyzmq is told
+when libzmq no longer needs the frame: for smaller ones a copy is cheaper.
+"""
 
 LINGER = 1000
 """Milliseconds in which a socket that was closed may still deliver what it has."""
@@ -39,9 +45,9 @@ def readable(socket: zmq.Socket[bytes]) -> bool:
 def receive_frames(socket: zmq.Socket[bytes]) -> list[Any]:
     """The next message of a `readable` socket: bytes, and memoryviews of large frames."""
     frames: list[Any] = []
-    more = True
+    receive, more = Socket.recv, True
     while more:
-        frame = socket.recv(_NOBLOCK, copy=False)
+        frame = receive(socket, _NOBLOCK, False)  # a keyword costs as much as a small frame
         frames.append(frame.bytes if len(frame) < LARGE else frame.buffer)
         more = frame.more
     return frames
@@ -49,9 +55,10 @@ def receive_frames(socket: zmq.Socket[bytes]) -> list[Any]:
 
 def send_frames(socket: zmq.Socket[bytes], frames: Sequence[Any]) -> None:
     """Send a message of bytes-like, contiguous frames; they may be changed afterwards."""
-    last = len(frames) - 1
+    send, last = Socket.send, len(frames) - 1  # zmq.Socket's own first looks for what no kernel sends
     for index, frame in enumerate(frames):
-        socket.send(frame, _NOBLOCK if index == last else _NOBLOCK | _SNDMORE)
+        copy = type(frame) is not bytes or len(frame) < HUGE
+        send(socket, frame, _NOBLOCK if index == last else _NOBLOCK | _SNDMORE, copy)
 
 
 def contiguous(frames: Sequence[Any]) -> list[Any]:
