@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from traitlets import Int, List, Unicode
+from traitlets.config import Configurable
 
 from laneway.interpreter.arguments import read_arguments
 
@@ -39,6 +41,24 @@ def test_where_to_listen() -> None:
     arguments = read_arguments(["--ip=127.0.0.2", "--shell=1234", "--IPKernelApp.hb_port=5", "--no-secure"])
     assert arguments.connection == {"ip": "127.0.0.2", "shell_port": 1234, "hb_port": 5, "key": ""}
     assert read_arguments(["--IPKernelApp.profile=a"]).app("profile") == "a"
+
+
+class Lines(Configurable):
+    """Has traits that the loader of arguments does not know."""
+
+    lines = List(Unicode()).tag(config=True)
+    count = Int().tag(config=True)
+
+
+@pytest.mark.filterwarnings("ignore:.*deprecated in traitlets:DeprecationWarning")  # and understood
+def test_what_a_value_means_the_trait_says() -> None:
+    def lines(*argv: str) -> Lines:
+        return Lines(config=read_arguments(argv).config)
+
+    assert lines("--Lines.lines=['a', 'b']", "--Lines.count=3").lines == ["a", "b"]
+    assert lines("--Lines.lines=a", "--Lines.count=3").count == 3
+    assert lines("--Lines.lines=a").lines == ["a"]
+    assert lines("--Lines.lines=a", "--Lines.lines=b").lines == ["a", "b"]
 
 
 @pytest.mark.parametrize(

@@ -48,16 +48,13 @@ from ..session import new_session
 from . import fair
 from .calls import Call
 from .guard import Guard
-from .interrupts import Act, Where, act
+from .interrupts import AGAIN, Act, Where, act
 from .unraisable import raised_again_by
 from .worker import JOB, WORKER, Worker
 
 GRACE = 1.0
 """Seconds that interrupted cells have to end by themselves when the kernel stops, before they are cancelled.
 """
-
-AGAIN = 0.01
-"""Seconds after which an interrupt is raised again that arose where Python cannot raise it."""
 
 Line = str | type[BaseException]
 """What ends the wait of `input()`: a line, or what interrupts the cell."""

@@ -24,17 +24,21 @@ from contextlib import suppress
 from contextvars import copy_context
 from functools import partial
 from pathlib import Path
+from types import FrameType
 from typing import Any, NoReturn
 
 import outcome
 import trio
-from trio.lowlevel import Task, current_task, currently_ki_protected
+from trio._core._ki import ki_protection_enabled  # what `currently_ki_protected` asks, of any frame
+from trio._core._run import GLOBAL_RUN_CONTEXT, Runner
+from trio.lowlevel import Task, current_task
 
 from ..protocol.lanes import Job, LaneKey
 from .calls import Call
 from .signals import FOREIGN_LOOPS
 
 _CHECKPOINT = trio.lowlevel.checkpoint.__code__
+_SPAWN = Runner.spawn_impl.__code__
 
 
 class Guest:
@@ -62,6 +66,7 @@ class Guest:
             host_uses_signal_set_wakeup_fd=True,
         )
         self._token = trio.lowlevel.current_trio_token()
+        self._running = GLOBAL_RUN_CONTEXT.__dict__  # this thread's
 
     # ---- from any thread
 
@@ -100,10 +105,28 @@ class Guest:
             awaited = getattr(awaited, "cr_await", None)
         return False
 
-    @property
-    def protected(self) -> bool:
-        """Would a KeyboardInterrupt in the code that calls this, on the worker's thread, break trio?"""
-        return self._ticks and currently_ki_protected()
+    def protects(self, frame: FrameType) -> bool:
+        """Would a KeyboardInterrupt at `frame`, where the worker's thread is, break trio? From any thread.
+
+        trio says so of its own code, but for what makes a task: once that is its nursery's child, and does
+        not run yet, it never would, and the nursery would wait for it for ever.
+        """
+        if not self._ticks:
+            return False
+        calling = GLOBAL_RUN_CONTEXT.__dict__  # the calling thread's, in which trio looks for the task
+        own = dict(calling)
+        calling.update(self._running)
+        try:
+            if ki_protection_enabled(frame):
+                return True
+        finally:
+            if calling is not self._running:
+                calling.clear()
+                calling.update(own)
+        spawning: FrameType | None = frame
+        while spawning and spawning.f_code is not _SPAWN:
+            spawning = spawning.f_back
+        return spawning is not None and "task" in spawning.f_locals
 
     async def stop(self, grace: float) -> None:
         """End the run: what is left is cancelled."""

@@ -24,6 +24,7 @@ How "the line" is reached depends on the thread, see `worker.py`:
     one event loop (browser)     at the next safepoint (`loop.py`)
     any of them in the guard     on leaving it (`guard.py`)
     in a `__del__`, or the like  again in a moment: Python cannot raise it there (`unraisable.py`)
+    in trio's own code           in a moment: it would break trio (`guest.py`)
 
 The programs that the code waits for are interrupted with it: those of the process's group where whatever runs
 is meant, else those that its own thread has started (`children.py`).
@@ -39,6 +40,9 @@ from ..protocol.errors import CellTimeoutError
 
 INTERRUPTS = (KeyboardInterrupt, CellTimeoutError)
 """What may arise anywhere in a job's code."""
+
+AGAIN = 0.01
+"""Seconds after which an interrupt is tried again that cannot be raised where the code is."""
 
 
 class Where(StrEnum):

@@ -29,7 +29,9 @@ from . import calls, fair
 from .children import interrupt_children
 
 _INTERVAL = 0.01
-"""Seconds after which a signal that had no effect is sent again; each time they double."""
+"""Seconds after which a signal that had no effect is sent again; each time they double, but where the handler
+asks for the next one.
+"""
 
 _ECHO = 0.005
 """Seconds within which one that was sent a moment too late arrives."""
@@ -58,6 +60,7 @@ class MainSignals:
         self._noted = False  # by CPython, and not handled yet
         self._wanted: Callable[[], bool] | None = None
         self._aimed = False
+        self._pause = _INTERVAL
         self._reader = self._writer = -1
         self._handlers: dict[int, Handler] = {}
         self._saved: dict[int, object] = {}
@@ -80,6 +83,7 @@ class MainSignals:
         inside of itself.
         """
         self._wanted, self._aimed = wanted, aimed
+        self._pause = _INTERVAL
         if self._writer >= 0:  # else no thread watches: on Windows, and where this worker has no signals
             with contextlib.suppress(BlockingIOError):  # it has been woken often enough
                 os.write(self._writer, b"\0")
@@ -182,14 +186,15 @@ class MainSignals:
         poll.register(self._reader, select.POLLIN)
         poll.register(stop)
         while not any(ready == stop for ready, _ in poll.poll()):
-            pause = _INTERVAL
-            while self._rest(pause):
-                pause = min(2 * pause, 1)
+            self._pause = _INTERVAL
+            while self._rest():
+                pass
 
-    def _rest(self, pause: float) -> bool:
+    def _rest(self) -> bool:
         """Let the signal have its effect, and send it again if it has none."""
         with self._guard:
             self._noted = signal.SIGINT in self._read() or self._noted
+            pause, self._pause = self._pause, min(2 * self._pause, 1)
         self._wake()
         time.sleep(pause)
         with self._guard:

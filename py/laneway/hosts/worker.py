@@ -31,7 +31,7 @@ from . import fair, sleep
 from .calls import Call
 from .children import interrupt_children
 from .guard import Guard
-from .interrupts import INTERRUPTS, Act, Where
+from .interrupts import AGAIN, INTERRUPTS, Act, Where
 from .signals import MainSignals, in_user_code
 from .steps import GuestSteps, Stack, Steps
 
@@ -403,21 +403,46 @@ class Worker:
 
     def _interrupt_line(self, wanted: Callable[[], bool], *, aimed: bool) -> None:
         """What is wanted, at the line where this worker's thread is; it is another one that asks."""
-        if self._thread == threading.main_thread().ident and sys.platform != "win32":
+        if self._has_signals():
             self.signals.insist(wanted, aimed=aimed)
-        elif not self._guard.postpone(self._thread, self._interrupt_here):
+        elif self._guard.postpone(self._thread, self._interrupt_here):
+            pass
+        elif self._is_protected(sys._current_frames().get(self._thread)):  # pyright: ignore[reportPrivateUsage]
+            self._interrupt_line_later(wanted, aimed=aimed)
+        else:
             error = self._forget_line()
             ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._thread), ctypes.py_object(error))
             sleep.wake(self._thread)
             if sys.platform != "win32":
                 interrupt_children(self._native)
 
+    def _interrupt_line_later(self, wanted: Callable[[], bool], *, aimed: bool) -> None:
+        """The same a moment later, and not in trio's own code. From any thread."""
+
+        def again() -> None:
+            with self._guard:
+                if wanted():
+                    self._interrupt_line(wanted, aimed=aimed)
+
+        if self._has_signals():
+            self.signals.send_later(wanted, aimed=aimed)
+        else:
+            timer = threading.Timer(AGAIN, again)
+            timer.daemon = True
+            timer.start()
+
+    def _has_signals(self) -> bool:
+        return self._thread == threading.main_thread().ident and sys.platform != "win32"
+
+    def _is_protected(self, frame: FrameType | None) -> bool:
+        return frame is not None and self._guest is not None and self._guest.protects(frame)
+
     def _interrupt_here(self, frame: FrameType | None = None) -> None:
-        if self._guest is not None and self._guest.protected:  # trio's own code: a moment later, then
-            wanted = self._stack.wanted
-            self.signals.send_later(lambda: self._stray or self._stack.stepping in wanted, aimed=True)
-            return
         here = frame or sys._getframe()  # pyright: ignore[reportPrivateUsage]
+        if self._is_protected(here):
+            wanted = self._stack.wanted
+            self._interrupt_line_later(lambda: self._stray or self._stack.stepping in wanted, aimed=True)
+            return
         stray = self._stray and self._stack.stepping is None and in_user_code(here)
         if stray or self._stack.stepping in self._stack.wanted:
             raise self._forget_line()

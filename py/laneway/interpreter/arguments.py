@@ -15,8 +15,14 @@ from typing import Any, NamedTuple, NoReturn
 
 from IPython.core.application import base_aliases, base_flags
 from IPython.core.shellapp import shell_aliases, shell_flags
+from traitlets import TraitType
 from traitlets.config import Config
-from traitlets.config.loader import ArgumentError, KVArgParseConfigLoader
+from traitlets.config.loader import (
+    ArgumentError,
+    DeferredConfigList,
+    DeferredConfigString,
+    KVArgParseConfigLoader,
+)
 
 from .. import console
 
@@ -89,7 +95,9 @@ def understand(argv: Sequence[str]) -> tuple[Arguments, Sequence[str]]:
     loader = _Loader(known, _ALIASES, _FLAGS, logging.getLogger("laneway"), [])
     loader.complaints = complaints
     try:
-        return Arguments(loader.load_config(), (*loader.get_extra_args(), *rest)), complaints
+        config = loader.load_config()
+        _mark_values(config)
+        return Arguments(config, (*loader.get_extra_args(), *rest)), complaints
     except ArgumentError as error:
         complaints.append(f"The arguments {' '.join(known)} have no effect: {error}.")
         return Arguments(Config(), rest), complaints
@@ -107,6 +115,25 @@ class _Loader(KVArgParseConfigLoader):
 
     def _handle_unrecognized_alias(self, arg: str) -> None:
         self.complaints.append(f"There is no argument --{arg}; it has no effect.")
+
+
+class _Value(DeferredConfigString):
+    def get_value(self, trait: TraitType[Any, Any]) -> Any:
+        """What it means for `trait`, which the loader does not know: perhaps a list, with this one item, or
+        written as a literal.
+        """
+        from_list = getattr(trait, "from_string_list", None)
+        return DeferredConfigList([str(self)]).get_value(trait) if from_list else super().get_value(trait)
+
+    __repr__ = str.__repr__  # traitlets' own does not end in a subclass
+
+
+def _mark_values(config: Config) -> None:
+    for name, value in config.items():
+        if isinstance(value, Config):
+            _mark_values(value)
+        elif isinstance(value, DeferredConfigString):
+            config[name] = _Value(value)
 
 
 def _number(value: str) -> int | str:
