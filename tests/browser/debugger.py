@@ -270,11 +270,12 @@ async def debug_notebook(page: Page, path: str, app: Literal["lab", "notebooks"]
     await debugged.output("result 300")
     await debugged.stopped()
 
-    await debugged.run()
-    await debugged.stopped(("work", 7), module)
-    await page.evaluate(_RESTART)
-    await debugged.stopped()
-    await debugged.attached_again(3, 7)
+    for _ in range(3):
+        await debugged.run()
+        await debugged.stopped(("work", 7), module)
+        await page.evaluate(_RESTART)
+        await debugged.stopped()
+        await debugged.attached_again(3, 7)
     await debugged.shot("restarted")
     await debugged.run()
     await debugged.stopped(("work", 7), module)

@@ -21,9 +21,13 @@ async def test_in_a_page(app: Literal["lab", "notebooks"], isolated: bool) -> No
     options = () if isolated else ("--no-isolation",)
     start = "tree" if app == "notebooks" else app
     async with jupyterlite(*options, app=start, kernel=False, isolate=isolated) as (page, strangers):
+        said: list[str] = []
+        page.on("console", lambda message: said.append(message.text))
         assert await page.evaluate("crossOriginIsolated") == isolated
         await debug_notebook(page, await save_notebook(page), app)
         assert strangers == []
+        # a worker that is ended while it is stopped goes on for two seconds, and should rest meanwhile
+        assert sum("messages could not be fetched" in text for text in said) < 500
 
 
 @pytest.mark.servers

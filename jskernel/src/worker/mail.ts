@@ -7,6 +7,12 @@ import type { Inbox, InboxEvents } from "./inbox.js";
 /** Milliseconds that code has computed before it is interrupted to look for messages: a request takes some 10. */
 const INTERVAL = 200;
 
+/**
+ * Milliseconds after a request that has failed, in which none can come through: the browser ends the service worker now and
+ * then. It gives up all requests of a worker that it ends, too, but lets its code go on for seconds, as long as that runs.
+ */
+const PAUSE = 50;
+
 /** The longest wait in one request: browsers end a service worker that takes minutes to answer. */
 const PATIENCE = 15_000;
 
@@ -87,9 +93,16 @@ export class FetchingInbox implements Inbox {
       this.#taken = Math.max(this.#taken, first + messages.length);
     } catch (error) {
       console.debug("Laneway: messages could not be fetched.", error);
+      if (timeout > 0) pause(PAUSE);
     }
     this.#lookedAt = performance.now();
   }
+}
+
+/** Blocks. Memory of this kind may be had without isolation, too, if not shared with anyone. */
+function pause(milliseconds: number): void {
+  const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
+  Atomics.wait(new Int32Array(memory.buffer), 0, 0, milliseconds);
 }
 
 function send(method: string, url: string, body?: string): string {
