@@ -31,6 +31,10 @@ class Json(NamedTuple):
     loads: Callable[[bytes], Any]
 
 
+_LARGE = 2**14
+"""Bytes of content from which on it is not copied to be signed."""
+
+
 class ZmqCodec:
     """Frames `[*identities, DELIMITER, signature, header, parent_header, metadata, content, *buffers]`.
 
@@ -62,7 +66,7 @@ class ZmqCodec:
     def decode(self, channel: Channel, frames: Sequence[Any]) -> Message:
         """The message in `frames` (bytes-like)."""
         delimiter = _position(frames)
-        parts = [bytes(frame) for frame in frames[: delimiter + 6]]
+        parts = [f if type(f) is bytes else bytes(f) for f in frames[: delimiter + 6]]
         if len(parts) < delimiter + 6:
             raise RemoteProtocolError(
                 f"A message has {len(frames) - delimiter - 1} frames after its delimiter; it needs 5."
@@ -85,9 +89,10 @@ class ZmqCodec:
         if self._hmac is None:
             return b""
         signature = self._hmac.copy()
-        *small, content = parts
-        signature.update(b"".join(small))  # each call costs; a content may be large
-        signature.update(content)
+        if len(parts[-1]) < _LARGE:  # each call costs as much as to copy that
+            parts = (b"".join(parts),)
+        for part in parts:
+            signature.update(part)
         return signature.hexdigest().encode()
 
 
@@ -206,16 +211,14 @@ def _message(
 ) -> Message:
     if not isinstance(header, dict):
         raise RemoteProtocolError("The header of a message must be an object.")
-    for name in ("msg_id", "msg_type"):
-        if not isinstance(header.get(name), str):
-            raise RemoteProtocolError(f"The header of a message needs the field {name!r}, a string.")
+    if not (isinstance(header.get("msg_id"), str) and isinstance(header.get("msg_type"), str)):
+        raise RemoteProtocolError("The header of a message needs the strings 'msg_id' and 'msg_type'.")
     if _is_deeper(header, _DEPTH):
         raise RemoteProtocolError(f"The header of a message is nested more than {_DEPTH} deep.")
     if not isinstance(header.get("subshell_id"), _TEXT_OR_NULL):
         raise RemoteProtocolError("The field 'subshell_id' of a header must be a string or null.")
-    for name, value in (("parent_header", parent_header), ("metadata", metadata)):
-        if not isinstance(value, _OBJECT_OR_NULL):
-            raise RemoteProtocolError(f"The {name} of a message must be an object.")
+    if not (isinstance(parent_header, _OBJECT_OR_NULL) and isinstance(metadata, _OBJECT_OR_NULL)):
+        raise RemoteProtocolError("The parent_header and the metadata of a message must be objects.")
     return Message(channel, header, parent_header or {}, metadata or {}, content, buffers, route)
 
 
