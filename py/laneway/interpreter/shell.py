@@ -31,9 +31,7 @@ from IPython.utils.capture import CapturedIO
 from traitlets import CBool, Instance, Type, default
 from traitlets.config import Config
 
-from ..protocol import backends
 from ..protocol.message import Content, error_content
-from ..protocol.modes import is_magic, is_mode
 from ..protocol.ports import Context
 from . import processes
 from .capture import Capture
@@ -48,6 +46,7 @@ from .outputs import Outputs
 from .process import PROCESS
 from .run import RUN, Run, Runs
 from .streams import Streams
+from .transformers import Transformers
 
 
 def default_config() -> Config:
@@ -253,7 +252,6 @@ class ZMQInteractiveShell(InteractiveShell):
             self.cache_size = self.displayhook.cache_size = 0
         self.awaited_magics = AwaitedMagics(self)
         self.compile.await_magics = self.awaited_magics.transformer
-        self.input_transformers_cleanup.append(_without_mode_line)
         self.set_hook("show_in_pager", self._page, 99)
         self.events.register("post_execute", self._show_first_figures)
 
@@ -364,6 +362,10 @@ class ZMQInteractiveShell(InteractiveShell):
         return getattr(self.run_cell, "__func__", None) is not InteractiveShell.run_cell
 
     # ---- IPython's seams
+
+    @default("input_transformer_manager")
+    def _default_input_transformer_manager(self) -> Transformers:
+        return Transformers()
 
     @default("exiter")
     def _exiter(self) -> ExitAutocall:
@@ -650,18 +652,6 @@ def _line(entry: TracebackType) -> int:
 
 def _is_ours(entry: TracebackType) -> bool:
     return entry.tb_frame.f_code.co_filename.startswith(_PACKAGE)
-
-
-def _without_mode_line(lines: list[str]) -> list[str]:
-    """`%%task` and `%%trio` have been read by the core. They become comments, so that lines keep their
-    numbers, or go where a cell magic follows.
-    """
-    if lines and is_mode(lines[0]):
-        read = 2 if backends.is_magic("".join(lines[1:2])) else int(is_magic(lines[0]))
-    else:
-        read = int(backends.is_magic("".join(lines[:1])))
-    rest = lines[read:]
-    return rest if rest and rest[0].startswith("%%") else ["#\n"] * read + rest
 
 
 def _module_of(namespace: dict[str, Any] | None) -> ModuleType | None:
