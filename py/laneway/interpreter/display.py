@@ -27,9 +27,13 @@ class LanewayDisplayHook(DisplayHook):
 
     shell: ZMQInteractiveShell
 
+    def __init__(self, shell: ZMQInteractiveShell, **traits: Any) -> None:
+        super().__init__(shell=shell, **traits)
+        self._runs = shell.runs  # no trait, which would take as long to read as all of `_run`
+
     @property
     def _run(self) -> Run | None:
-        return self.shell.runs.current
+        return self._runs.current
 
     @property
     def prompt_count(self) -> int:
@@ -142,18 +146,22 @@ class LanewayDisplayFormatter(DisplayFormatter):
         """May a value of this type have a form besides text?"""
         others = [formatter for name, formatter in self.formatters.items() if name != "text/plain"]
         others += [self.mimebundle_formatter, self.ipython_display_formatter]
-        return any(_is_for(formatter, cls) for formatter in others)
-
-
-_REGISTRIES = ("singleton_printers", "type_printers", "deferred_printers")
+        for formatter in others:
+            # to read a trait takes far longer; and with most of them nothing was registered
+            traits = formatter._trait_values  # pyright: ignore[reportPrivateUsage]
+            if (
+                traits.get("singleton_printers")
+                or traits.get("type_printers")
+                or traits.get("deferred_printers")
+                or type(formatter).__module__ != BaseFormatter.__module__
+            ) and _is_for(formatter, cls):
+                return True
+        return False
 
 
 def _is_for(formatter: BaseFormatter, cls: type) -> bool:
     if type(formatter).__module__ != BaseFormatter.__module__:
         return True
-    traits = formatter._trait_values  # pyright: ignore[reportPrivateUsage], to read a trait takes far longer
-    if not any(traits.get(name) for name in _REGISTRIES):
-        return False  # nothing was registered, as with most
     if formatter.singleton_printers:
         return True
     if not formatter.type_printers.keys().isdisjoint(cls.__mro__):
