@@ -99,10 +99,14 @@ export class FetchingInbox implements Inbox {
   }
 }
 
-/** Blocks. Memory of this kind may be had without isolation, too, if not shared with anyone. */
+/** Blocks, where memory of this kind can be had: without isolation, too, if it is shared with no one. */
 function pause(milliseconds: number): void {
-  const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
-  Atomics.wait(new Int32Array(memory.buffer), 0, 0, milliseconds);
+  try {
+    const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
+    Atomics.wait(new Int32Array(memory.buffer), 0, 0, milliseconds);
+  } catch {
+    // the next request is sent at once
+  }
 }
 
 function send(method: string, url: string, body?: string): string {
