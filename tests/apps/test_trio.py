@@ -14,6 +14,8 @@ from tests.soak import rounds
 
 pytestmark = pytest.mark.anyio
 
+SPAWNS = "async with trio.open_nursery() as tasks:\n    while True: tasks.start_soon(trio.sleep, 0)"
+
 
 @pytest.fixture(scope="module")
 async def launched() -> AsyncGenerator[Client, None]:
@@ -103,7 +105,7 @@ async def test_jobs_are_awaited(kc: Client) -> None:
         "while True: await trio.sleep(0)",
         "import time; time.sleep(1000)",
         "async with trio.open_nursery() as tasks:\n    tasks.start_soon(trio.sleep, 1000)",
-        "async with trio.open_nursery() as tasks:\n    while True: tasks.start_soon(trio.sleep, 0)",
+        SPAWNS,
         "async def spins():\n    print('ready', flush=True)\n    while True: pass\n"
         "async with trio.open_nursery() as tasks:\n    tasks.start_soon(spins)",
         "with trio.CancelScope(shield=True):\n    await trio.sleep(1000)",
@@ -117,9 +119,6 @@ async def test_interrupts(kc: Client, code: str, mode: str) -> None:
     await soon(kc.interrupt())
     await interrupted(execution)
     await run(kc, "await trio.sleep(0.001)")
-
-
-SPAWNS = "async with trio.open_nursery() as tasks:\n    while True: tasks.start_soon(trio.sleep, 0)"
 
 
 @pytest.mark.parametrize("code", ["while True: await trio.sleep(0)", SPAWNS])

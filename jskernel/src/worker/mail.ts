@@ -8,8 +8,8 @@ import type { Inbox, InboxEvents } from "./inbox.js";
 const INTERVAL = 200;
 
 /**
- * Milliseconds after a request that has failed, in which none can come through: the browser ends the service worker now and
- * then. It gives up all requests of a worker that it ends, too, but lets its code go on for seconds, as long as that runs.
+ * Milliseconds to rest after a request that has failed. The service worker may have been ended. Or our worker was: then all
+ * its requests fail at once, but the browser lets code that runs go on for two more seconds.
  */
 const PAUSE = 50;
 

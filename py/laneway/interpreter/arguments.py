@@ -122,8 +122,7 @@ class _Value(DeferredConfigString):
         """What it means for `trait`, which the loader does not know: perhaps a list, with this one item, or
         written as a literal.
         """
-        from_list = getattr(trait, "from_string_list", None)
-        return DeferredConfigList([str(self)]).get_value(trait) if from_list else super().get_value(trait)
+        return DeferredConfigList([str(self)]).get_value(trait)
 
     __repr__ = str.__repr__  # traitlets' own does not end in a subclass
 

@@ -29,7 +29,7 @@ class LanewayDisplayHook(DisplayHook):
 
     def __init__(self, shell: ZMQInteractiveShell, **traits: Any) -> None:
         super().__init__(shell=shell, **traits)
-        self._runs = shell.runs  # no trait, which would take as long to read as all of `_run`
+        self._runs = shell.runs  # no trait: these are slow to read
 
     @property
     def _run(self) -> Run | None:
@@ -147,21 +147,20 @@ class LanewayDisplayFormatter(DisplayFormatter):
         others = [formatter for name, formatter in self.formatters.items() if name != "text/plain"]
         others += [self.mimebundle_formatter, self.ipython_display_formatter]
         for formatter in others:
+            if type(formatter).__module__ != BaseFormatter.__module__:
+                return True  # nobody knows
             # to read a trait takes far longer; and with most of them nothing was registered
             traits = formatter._trait_values  # pyright: ignore[reportPrivateUsage]
             if (
                 traits.get("singleton_printers")
                 or traits.get("type_printers")
                 or traits.get("deferred_printers")
-                or type(formatter).__module__ != BaseFormatter.__module__
             ) and _is_for(formatter, cls):
                 return True
         return False
 
 
 def _is_for(formatter: BaseFormatter, cls: type) -> bool:
-    if type(formatter).__module__ != BaseFormatter.__module__:
-        return True
     if formatter.singleton_printers:
         return True
     if not formatter.type_printers.keys().isdisjoint(cls.__mro__):
