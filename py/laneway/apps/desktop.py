@@ -42,10 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         faulthandler.enable()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # nothing to interrupt yet
     try:
-        options, others = _parser().parse_known_args(argv)
-        settings = given(vars(options))
+        named, settings, others = _parse(sys.argv[1:] if argv is None else argv)
         arguments = _read_arguments(others) if others else None
-        named: Path | None = options.connection_file
         if arguments and named is None and (file := arguments.app("connection_file")):
             named = Path(file)
         path, transport = _bind(named, arguments.connection if arguments else {})
@@ -57,6 +55,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SettingsError as error:
         print(f"laneway: {error}", file=sys.stderr)
         return 2
+
+
+def _parse(argv: Sequence[str]) -> tuple[Path | None, KernelSettings, Sequence[str]]:
+    """The connection file, the settings, and what else there is."""
+    if len(argv) == 2 and argv[0] == "-f":  # as kernelspecs have it; argparse takes 3 ms to begin with
+        return Path(argv[1]), KernelSettings(), ()
+    options, others = _parser().parse_known_args(argv)
+    return options.connection_file, given(vars(options)), others
 
 
 class _Parser(argparse.ArgumentParser):

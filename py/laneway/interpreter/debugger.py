@@ -10,7 +10,6 @@ and changed back.
 from __future__ import annotations
 
 import importlib
-import importlib.abc
 import inspect
 import sys
 from collections.abc import Callable, Sequence
@@ -21,6 +20,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from .run import RUN, Run
 
 if TYPE_CHECKING:
+    from importlib.abc import Loader  # slow to import
+
     from .process import Find
 
 _PDB = "pdb"
@@ -43,7 +44,7 @@ class FrontEnd(Protocol):
         ...
 
 
-class Debugger(importlib.abc.MetaPathFinder):
+class Debugger:
     """Finds the modules as usual, and sees to their functions, and if it is `owned`, to their classes."""
 
     def __init__(self, find: Find, owned: Callable[[], bool]) -> None:
@@ -73,7 +74,7 @@ class Debugger(importlib.abc.MetaPathFinder):
         """See `importlib.abc.MetaPathFinder`."""
         spec = PathFinder.find_spec(fullname, path) if fullname in (_PDB, _DEBUGGER) else None
         if spec and spec.loader:
-            spec.loader = _Loader(spec.loader, self._change)
+            spec.loader = _Loader(spec.loader, self._change)  # pyright: ignore[reportAttributeAccessIssue]
         return spec
 
     def end(self, run: Run) -> None:
@@ -134,10 +135,10 @@ class Debugger(importlib.abc.MetaPathFinder):
         return self._saved[_PDB].get("Pdb", vars(pdb)["Pdb"])()
 
 
-class _Loader(importlib.abc.Loader):
+class _Loader:
     """Loads one module as `loader` does, which may be that of others, too (a zip file's), and changes it."""
 
-    def __init__(self, loader: importlib.abc.Loader, change: Callable[[ModuleType], None]) -> None:
+    def __init__(self, loader: Loader, change: Callable[[ModuleType], None]) -> None:
         self._loader = loader
         self._change = change
 

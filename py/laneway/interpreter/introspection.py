@@ -12,7 +12,6 @@ from IPython.utils.tokenutil import token_at_cursor
 
 from ..protocol.errors import RemoteProtocolError
 from ..protocol.message import Content
-from .completion import completions
 from .shell import ZMQInteractiveShell
 
 
@@ -33,6 +32,8 @@ def brief_completer(shell: ZMQInteractiveShell) -> IPCompleter:
 
 def complete(shell: ZMQInteractiveShell, completer: IPCompleter, content: Content) -> Content:
     """complete_reply. Offsets are in code points (messaging spec, "cursor_pos unicode note")."""
+    from .completion import completions  # many kernels are never asked: they start the sooner
+
     code = content["code"]
     position = _position(content)
     found = completions(shell, completer, code, position)

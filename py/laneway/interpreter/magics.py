@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from .shell import ZMQInteractiveShell
 
-_OPTIONS = re.compile(r"^(-[\w-]+([ \t]+|$)(\d+([ \t]+|$))?)+")
+_OPTIONS = r"^(-[\w-]+([ \t]+|$)(\d+([ \t]+|$))?)+"
 """Those of a magic, in its line, before code."""
 
 AwaitedMagic = Callable[[str, "str | None"], Awaitable[Any]]
@@ -61,7 +61,7 @@ class AwaitedMagics:
         words = ("await", "async", *self._always)  # without one of them there is nothing to look for
         return any(
             any(word in code for word in words) and self._has_await(code)
-            for code in (_OPTIONS.sub("", line), cell)
+            for code in (re.sub(_OPTIONS, "", line), cell)
         )
 
     async def run(self, name: str, line: str, cell: str | None = None) -> Any:

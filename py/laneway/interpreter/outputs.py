@@ -93,8 +93,10 @@ class Outputs(defaultdict[int, list[HistoryOutput]]):
             self.pop(oldest.count, None)
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class _Kept:
+    """An output, and where it is."""
+
     count: int
     output: HistoryOutput
     size: int

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .process import Kernel
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Run:
     """A request that runs user code, a cell or a comm message, and what is gathered for its reply."""
 

@@ -8,7 +8,6 @@ they are.
 
 from __future__ import annotations
 
-import importlib.abc
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib.machinery import ModuleSpec, PathFinder
@@ -20,7 +19,7 @@ Names = Callable[[], Mapping[str, Any]]
 """Makes the names of a module when it is imported."""
 
 
-class StandIns(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+class StandIns:
     """Finds the modules of `package`: `always` are there in any case, `otherwise` where the package is not
     installed. It and those of `present` have been imported already, for who looks into sys.modules.
     """
@@ -67,7 +66,7 @@ class StandIns(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         if fullname not in self._names:
             return None
         is_package = any(name.startswith(f"{fullname}.") for name in self._names)
-        return spec_from_loader(fullname, self, is_package=is_package)
+        return spec_from_loader(fullname, self, is_package=is_package)  # pyright: ignore[reportArgumentType]
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
         """See `importlib.abc.Loader`."""

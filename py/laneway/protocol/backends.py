@@ -22,7 +22,7 @@ class Backend(StrEnum):
     TRIO = "trio"
 
 
-_MAGIC = re.compile(r"%%(asyncio|trio)[ \t]*$")
+_MAGIC = r"%%(asyncio|trio)[ \t]*$"
 
 
 def named_backend(code: str) -> Backend | None:
@@ -31,10 +31,10 @@ def named_backend(code: str) -> Backend | None:
         return None
     first, *rest = code.split("\n", 2)
     line = rest[0] if rest and is_mode(first) else first
-    magic = _MAGIC.match(line)
+    magic = re.match(_MAGIC, line)
     return magic and Backend(magic[1])
 
 
 def is_magic(line: str) -> bool:
     """Whether a line is a cell magic that names a backend."""
-    return _MAGIC.match(line.rstrip("\n")) is not None
+    return line.startswith("%%") and re.match(_MAGIC, line.rstrip("\n")) is not None

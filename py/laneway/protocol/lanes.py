@@ -43,7 +43,7 @@ class LaneKey(NamedTuple):
     thread: str | None = None
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Job:
     """One accepted request on its way from Start to finished."""
 
@@ -81,7 +81,7 @@ class Job:
         return self.route.serial and (self.mode is Mode.QUEUE or self.key.thread is not None)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Lane:
     """The queue of one `LaneKey`, and the job at its head that runs."""
 

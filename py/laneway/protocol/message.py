@@ -62,7 +62,7 @@ class Message:
         return self.header.get("subshell_id")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Stamp:
     """Makes headers for one session.
 

@@ -62,9 +62,10 @@ class Wish(NamedTuple):
     """Seconds that it may run."""
 
 
-_LINE = re.compile(r"(# |%%)((?:queue|task|thread)(?![^ \t\n])[^\n]*)(?:\n|$)")
-_OPTION = re.compile(r"""\s+(\w+)=("[^"]*"|'[^']*'|[\w.+-]+)(?=\s|$)""")
-_WHOLE = re.compile(rf"(?:# |%%)(?:queue|task|thread)(?:{_OPTION.pattern})*\s*$")
+# texts, which `re` compiles when they are needed: it takes 1 ms, and most kernels never need them
+_LINE = r"(# |%%)((?:queue|task|thread)(?![^ \t\n])[^\n]*)(?:\n|$)"
+_OPTION = r"""\s+(\w+)=("[^"]*"|'[^']*'|[\w.+-]+)(?=\s|$)"""
+_WHOLE = rf"(?:# |%%)(?:queue|task|thread)(?:{_OPTION})*\s*$"
 _OPTIONS = {Mode.QUEUE: ("timeout",), Mode.TASK: ("timeout",), Mode.THREAD: ("timeout", "name")}
 _LONGEST_NAME = 64
 
@@ -87,7 +88,7 @@ def wish(request: Message) -> Wish:
 
 def is_mode(line: str) -> bool:
     """Whether a cell's first line names a mode."""
-    return _LINE.match(line) is not None
+    return _match(line) is not None
 
 
 def is_magic(line: str) -> bool:
@@ -97,17 +98,21 @@ def is_magic(line: str) -> bool:
 
 def is_line(line: str) -> bool:
     """Whether a line asks for a mode, in whatever way."""
-    return _WHOLE.match(line) is not None
+    return re.match(_WHOLE, line) is not None
+
+
+def _match(code: str) -> re.Match[str] | None:
+    return re.match(_LINE, code) if code.startswith(("# ", "%%")) else None
 
 
 def _in_first_line(code: str) -> Wish | None:
-    line = _LINE.match(code)
+    line = _match(code)
     return line and _parsed(line[2], strict=line[1] == "%%")
 
 
 def _in_tags(tags: object) -> Wish | None:
     for tag in tags if isinstance(tags, list) else ():
-        line = _LINE.match(f"# {tag}") if isinstance(tag, str) else None
+        line = _match(f"# {tag}") if isinstance(tag, str) else None
         if line and (found := _parsed(line[2], strict=False)):
             return found
     return None
@@ -119,7 +124,7 @@ def _parsed(text: str, *, strict: bool) -> Wish | None:
     position = len(mode)
     options: dict[str, Any] = {}
     while position < len(rest):
-        option = _OPTION.match(rest, position)
+        option = re.compile(_OPTION).match(rest, position)
         if option is None:
             if not strict:
                 return None

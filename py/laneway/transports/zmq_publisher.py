@@ -166,8 +166,10 @@ _Connection = tuple[int, object]
 """A file descriptor, and what tells its connection from a later one."""
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class _Subscriber:
+    """A connection, and what it wants."""
+
     connection: _Connection | None
     mark: bytes
     backlog: Backlog
