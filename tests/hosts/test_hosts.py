@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
+import sys
 import threading
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
 import anyio
 import pytest
@@ -18,6 +21,7 @@ from laneway.protocol.errors import KernelError
 from laneway.protocol.message import Channel, Message
 from laneway.protocol.ports import Context, Hold, Receiver
 from laneway.transports.memory import memory_pair
+from tests.soak import rounds
 from tests.thread import in_thread
 
 from .interpreter import WHO, Cell, ScriptedInterpreter, said, say
@@ -174,6 +178,34 @@ async def test_interrupts_between_any_two_lines() -> None:
             assert (await execution).status == "ok"
         assert caught == 100
         assert (await kc.kernel_info())["status"] == "ok"
+
+
+# a file of Python's own that was just opened stays open until it is collected
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+async def test_interrupts_in_the_middle_of_imports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python's import lock is never left behind: then nothing could be imported any more."""
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def importing(context: Context, request: Message) -> None:
+        names = [f"imported_{request.subshell_id}_{number}" for number in range(20)]
+        for name in names:
+            (tmp_path / f"{name}.py").touch()
+        say(context, request)
+        while True:
+            for name in names:
+                sys.modules.pop(name, None)
+                importlib.import_module(name)
+
+    with anyio.fail_after(60 * rounds(1, 10)):
+        async with running(ThreadHost, importing=importing) as kc:
+            subshells = [await kc.create_subshell() for _ in range(3)]
+            for _ in range(rounds(30, 1000)):
+                executions = [kc.execute("importing", subshell=subshell) for subshell in subshells]
+                for execution in executions:
+                    await said(execution)
+                await kc.interrupt()
+                for execution in executions:
+                    assert (await execution).reply["ename"] == "KeyboardInterrupt"
 
 
 async def test_the_process_is_told_that_the_kernel_ends_before_its_cells_have() -> None:

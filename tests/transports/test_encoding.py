@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections import ChainMap, OrderedDict, deque
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
@@ -167,3 +169,12 @@ def test_what_is_no_json_is_a_value_error(codec: Json, data: bytes) -> None:
 
 def test_the_fastest_is_taken() -> None:
     assert encoding.json_codec().dumps([1, 2]) == b"[1,2]"
+
+
+def test_numpy_is_not_imported_for_what_is_none_of_its() -> None:
+    program = (
+        "import sys; from laneway.transports.encoding import json_codec\n"
+        "json_codec().dumps({'x': {1}})\nprint('numpy' in sys.modules)"
+    )
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ran.stdout == "False\n"

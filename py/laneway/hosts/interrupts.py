@@ -20,11 +20,13 @@ otherwise.
 How "the line" is reached depends on the thread, see `worker.py`:
 
     the process's main thread    SIGINT, and again until it arrives (`signals.py`)
-    any other thread             an exception that CPython raises there; `time.sleep` ends (`sleep.py`)
+    any other thread             an exception that CPython raises there (`raising.py`); `time.sleep` ends
+                                 (`sleep.py`)
     one event loop (browser)     at the next safepoint (`loop.py`)
     any of them in the guard     on leaving it (`guard.py`)
     in a `__del__`, or the like  again in a moment: Python cannot raise it there (`unraisable.py`)
     in trio's own code           in a moment: it would break trio (`guest.py`)
+    in that of an import's lock  in a moment: it would stay locked (`raising.py`)
 
 The programs that the code waits for are interrupted with it: those of the process's group where whatever runs
 is meant, else those that its own thread has started (`children.py`).

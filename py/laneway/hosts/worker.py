@@ -32,6 +32,7 @@ from .calls import Call
 from .children import interrupt_children
 from .guard import Guard
 from .interrupts import AGAIN, INTERRUPTS, Act, Where
+from .raising import TURN, handles_import_lock, raise_in_thread
 from .signals import MainSignals, in_user_code
 from .steps import GuestSteps, Stack, Steps
 
@@ -407,17 +408,19 @@ class Worker:
             self.signals.insist(wanted, aimed=aimed)
         elif self._guard.postpone(self._thread, self._interrupt_here):
             pass
-        elif self._is_protected(sys._current_frames().get(self._thread)):  # pyright: ignore[reportPrivateUsage]
+        elif (
+            self._is_protected(sys._current_frames().get(self._thread))  # pyright: ignore[reportPrivateUsage]
+            or not TURN.take()
+        ):
             self._interrupt_line_later(wanted, aimed=aimed)
         else:
-            error = self._forget_line()
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._thread), ctypes.py_object(error))
+            raise_in_thread(self._thread, self._forget_line())
             sleep.wake(self._thread)
             if sys.platform != "win32":
                 interrupt_children(self._native)
 
     def _interrupt_line_later(self, wanted: Callable[[], bool], *, aimed: bool) -> None:
-        """The same a moment later, and not in trio's own code. From any thread."""
+        """The same a moment later, and not where the code is protected. From any thread."""
 
         def again() -> None:
             with self._guard:
@@ -435,7 +438,10 @@ class Worker:
         return self._thread == threading.main_thread().ident and sys.platform != "win32"
 
     def _is_protected(self, frame: FrameType | None) -> bool:
-        return frame is not None and self._guest is not None and self._guest.protects(frame)
+        """Would an exception break more there than what is to be interrupted?"""
+        if frame is None:
+            return False
+        return handles_import_lock(frame) or (self._guest is not None and self._guest.protects(frame))
 
     def _interrupt_here(self, frame: FrameType | None = None) -> None:
         here = frame or sys._getframe()  # pyright: ignore[reportPrivateUsage]

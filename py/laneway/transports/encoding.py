@@ -34,8 +34,12 @@ def json_codec() -> Json:
 
 def _orjson() -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
     orjson = importlib.import_module("orjson")
-    options = orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
-    return lambda value: orjson.dumps(value, _default, options), orjson.loads
+    options = orjson.OPT_NON_STR_KEYS
+    with_numpy = options | orjson.OPT_SERIALIZE_NUMPY  # it imports numpy for what it does not know
+    return (
+        lambda value: orjson.dumps(value, _default, with_numpy if "numpy" in sys.modules else options),
+        orjson.loads,
+    )
 
 
 def _standard() -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:

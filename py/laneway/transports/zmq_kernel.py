@@ -115,7 +115,7 @@ class ZmqKernelTransport:
                 self._publisher.send(message, topic.encode(errors="surrogateescape"), encoded)
             else:
                 send_frames(end, encoded)
-            wake = self._asleep and readable(end)
+            wake = self._asleep and (readable(end) or self._publisher.waits)
         if wake:
             self._wake()
 
