@@ -143,7 +143,6 @@ export class WorkerTransport {
 
   #launch(way: Way, manifest: Manifest): void {
     const { createWorker = moduleWorker, kernelURL, packages, settings } = this.#start;
-    const { kept } = this.#folder;
     const worker = createWorker(new URL(manifest.worker, kernelURL).href);
     this.#worker = worker;
     const retry = (error: string) => {
@@ -179,13 +178,14 @@ export class WorkerTransport {
       }
     });
     watch();
+    const kept = way === "snapshot" ? this.#folder.kept : undefined; // while the worker comes up
     const mine: WorkerOptions = {
       kernelURL,
       ...(packages ? { packages } : {}),
       ...(settings ? { settings } : {}),
       manifest,
       way,
-      ...(kept && way === "snapshot" ? { kept } : {}),
+      ...(kept ? { kept } : {}),
     };
     if (sharesMemory()) {
       const mailbox = createMailbox();

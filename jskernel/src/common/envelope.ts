@@ -46,8 +46,8 @@ export interface WorkerOptions extends StartOptions {
 export interface Kept {
   /** Pyodide's `WebAssembly.Module`. */
   module: unknown;
-  /** The memory snapshot, unpacked. */
-  memory: ArrayBuffer;
+  /** The memory snapshot, unpacked; workers share it where they can. */
+  memory: ArrayBufferLike;
 }
 
 /** How far the start is, for people: `text` is a phrase ("Loading Python"), the numbers count bytes. */

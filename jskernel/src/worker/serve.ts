@@ -84,7 +84,7 @@ export function serve<Claim = unknown>(
       {
         progress: (progress) => post({ type: "progress", ...progress }),
         kept: (kept) => {
-          if (!options.kept) post({ type: "kept", kept }, [kept.memory]);
+          if (!options.kept) post({ type: "kept", kept }, [kept.memory as ArrayBuffer]);
         },
         message: ({ message, buffers }) => {
           const transfer = typeof message === "string" ? buffers : [message.buffer, ...buffers];

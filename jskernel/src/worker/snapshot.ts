@@ -14,13 +14,13 @@ const DIFFERENCE = 2;
 
 export class Snapshot {
   /** The same, with differences until `resolve`. Can be handed to another worker. */
-  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly bytes: Uint8Array;
 
   #words: Uint32Array;
   #header: number;
   #size: number;
 
-  constructor(bytes: Uint8Array<ArrayBuffer>) {
+  constructor(bytes: Uint8Array) {
     this.bytes = bytes;
     this.#words = new Uint32Array(bytes.buffer, 0, WORDS);
     const [header = 0, size = 0, , runs = 0] = this.#words;
@@ -50,7 +50,7 @@ export class Snapshot {
    */
   forPyodide(memory: () => WebAssembly.Memory): Uint8Array {
     const start = this.#words.byteLength;
-    const header = new Uint8Array(this.bytes.buffer, start, this.#header);
+    const header = this.bytes.slice(start, start + this.#header); // no TextDecoder reads shared memory
     const subarray = (from: number, to?: number) => {
       if (to !== undefined) return Uint8Array.prototype.subarray.call(header, from, to);
       this.#copy(memory().buffer);
@@ -73,7 +73,7 @@ export class Snapshot {
     clear(heap, done, heap.byteLength);
   }
 
-  *#runs(): Generator<[number, number, Uint8Array<ArrayBuffer>]> {
+  *#runs(): Generator<[number, number, Uint8Array]> {
     let at = this.#words.byteLength + this.#header;
     for (let index = WORDS; index < this.#words.length; index += 2) {
       const from = this.#words[index]!;
