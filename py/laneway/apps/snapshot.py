@@ -50,7 +50,9 @@ async def prepare() -> None:
     path = list(sys.path)
     await rehearse()
     sys.modules["__main__"] = main
-    _waiting.append(Session(Settings()))
+    session = Session(Settings())
+    session.shell.display_formatter.format(1)  # makes what formats results, which it has put off
+    _waiting.append(session)
     sys.modules["__main__"] = main  # `Session.attach` puts its own there
     sys.path[:] = path
     linecache.clearcache()

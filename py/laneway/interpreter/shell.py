@@ -14,6 +14,7 @@ import traceback
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import Token
+from io import BufferedReader, BytesIO
 from pathlib import Path
 from subprocess import CalledProcessError
 from types import ModuleType, TracebackType
@@ -245,7 +246,7 @@ class ZMQInteractiveShell(InteractiveShell):
         self._given = None if namespace is None else frozenset(namespace)
         self._shared = {name: (namespace or {})[name] for name in _SHARED if name in (namespace or {})}
         self._count = 1
-        self._reserve = bytearray()
+        self._reserve: BufferedReader | None = None
         self._reserve_size = 0
         super().__init__(user_module=_module_of(namespace), user_ns=namespace, **traits)
         if "_oh" in (self._given or ()):  # another IPython's: results are its own
@@ -291,9 +292,10 @@ class ZMQInteractiveShell(InteractiveShell):
     def keep_reserve(self, size: int) -> None:
         """Put `size` bytes by for the answer to a cell that uses up all memory."""
         self._reserve_size = size
-        if len(self._reserve) < size:
+        if size and self._reserve is None:
             with suppress(MemoryError):
-                self._reserve = bytearray(size)
+                # a buffer that nobody reads into: no page of it is touched until the memory is needed
+                self._reserve = BufferedReader(BytesIO(), size)
 
     # ---- output
 
@@ -529,7 +531,7 @@ class ZMQInteractiveShell(InteractiveShell):
         if isinstance(value, BaseExceptionGroup) and (interrupt := _only_interrupts(value)):
             value = interrupt
         if isinstance(value, MemoryError):
-            self._reserve.clear()
+            self._reserve = None
         if isinstance(value, BaseException):
             _hide_ours(value)
             if self.explain:
