@@ -3,7 +3,8 @@
  *
  * Pyodide knows how to do that, but loads and compiles one thing after the other, and has no place for a compiled module.
  * So, while it loads, `WebAssembly.instantiateStreaming` of this worker is ours, and takes the module that is being
- * compiled since before Pyodide's scripts came; it is put back. Neither the module nor Python's library, which comes
+ * compiled since before Pyodide's scripts came. So is `WebAssembly.Module`, with which Pyodide wraps 260 functions of
+ * JavaScript: for each signature one is compiled. Both are put back. Neither the module nor Python's library, which comes
  * later, is fetched once more.
  */
 
@@ -76,7 +77,16 @@ async function compile(url: string): Promise<WebAssembly.Module> {
 function lendingModule(
   instantiate: (imports?: WebAssembly.Imports) => Promise<WebAssembly.WebAssemblyInstantiatedSource>,
 ): () => void {
-  const { instantiateStreaming } = WebAssembly;
+  const { instantiateStreaming, Module } = WebAssembly;
+  const wrappers = new Map<string, WebAssembly.Module>();
   WebAssembly.instantiateStreaming = (_source, imports) => instantiate(imports);
-  return () => void (WebAssembly.instantiateStreaming = instantiateStreaming);
+  WebAssembly.Module = new Proxy(Module, {
+    construct: (_Module, [bytes]: [Uint8Array<ArrayBuffer>]) => {
+      const key = bytes.join();
+      const wrapper = wrappers.get(key) ?? new Module(bytes);
+      wrappers.set(key, wrapper);
+      return wrapper;
+    },
+  });
+  return () => Object.assign(WebAssembly, { instantiateStreaming, Module });
 }
