@@ -32,7 +32,7 @@ from .calls import Call
 from .children import interrupt_children
 from .guard import Guard
 from .interrupts import AGAIN, INTERRUPTS, Act, Where
-from .raising import TURN, handles_import_lock, raise_in_thread
+from .raising import give_import_lock_back, handles_import_lock, raise_in_thread
 from .signals import MainSignals, in_user_code
 from .steps import GuestSteps, Stack, Steps
 
@@ -408,10 +408,7 @@ class Worker:
             self.signals.insist(wanted, aimed=aimed)
         elif self._guard.postpone(self._thread, self._interrupt_here):
             pass
-        elif (
-            self._is_protected(sys._current_frames().get(self._thread))  # pyright: ignore[reportPrivateUsage]
-            or not TURN.take()
-        ):
+        elif self._is_protected(sys._current_frames().get(self._thread)):  # pyright: ignore[reportPrivateUsage]
             self._interrupt_line_later(wanted, aimed=aimed)
         else:
             raise_in_thread(self._thread, self._forget_line())
@@ -520,6 +517,7 @@ class Worker:
             reply = None  # the error has this frame, too
 
     def _end(self, job: Job, reply: Any) -> None:
+        give_import_lock_back()
         with self._guard:
             ended = self._steps.pop(job, None) is None
             self._seen = None
