@@ -81,7 +81,8 @@ function lendingModule(
   const wrappers = new Map<string, WebAssembly.Module>();
   WebAssembly.instantiateStreaming = (_source, imports) => instantiate(imports);
   WebAssembly.Module = new Proxy(Module, {
-    construct: (_Module, [bytes]: [Uint8Array<ArrayBuffer>]) => {
+    construct: (_Module, [bytes]: [BufferSource]) => {
+      if (!(bytes instanceof Uint8Array)) return new Module(bytes);
       const key = bytes.join();
       const wrapper = wrappers.get(key) ?? new Module(bytes);
       wrappers.set(key, wrapper);
