@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import importlib
 import sys
 import threading
@@ -206,6 +207,7 @@ async def test_interrupts_in_the_middle_of_imports(tmp_path: Path, monkeypatch: 
                 await kc.interrupt()
                 for execution in executions:
                     assert (await execution).reply["ename"] == "KeyboardInterrupt"
+    gc.collect()  # those files, in this test
 
 
 async def test_the_process_is_told_that_the_kernel_ends_before_its_cells_have() -> None:

@@ -80,6 +80,7 @@ class ZmqKernelTransport:
         self._wakened, self._waker = socket.socketpair()
         self._waker.setblocking(False)
         self._asleep = False
+        self._looks_after: float | None = None  # in seconds, where it is asleep and nothing wakes it
         self._closed = False
         self._settling: deque[tuple[float, Callable[[], None]]] = deque()  # since when, and what to call
         self._complaints: set[type[Exception]] = set()
@@ -115,7 +116,7 @@ class ZmqKernelTransport:
                 self._publisher.send(message, topic.encode(errors="surrogateescape"), encoded)
             else:
                 send_frames(end, encoded)
-            wake = self._asleep and (readable(end) or self._publisher.waits)
+            wake = self._asleep and (readable(end) or (self._looks_after is None and self._publisher.waits))
         if wake:
             self._wake()
 
@@ -171,9 +172,9 @@ class ZmqKernelTransport:
                         or self._settling
                         or self._publisher.flush()  # after the look, which takes in that a client has read
                     )
-                    timeout = _LOOK if self._publisher.waits else None
+                    self._looks_after = _LOOK if self._publisher.waits else None
                 if self._asleep:
-                    channels = [key.data for key, _ in selector.select(timeout)]
+                    channels = [key.data for key, _ in selector.select(self._looks_after)]
                     self._asleep = False
                 for channel in channels:
                     if channel is None:
