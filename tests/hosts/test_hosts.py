@@ -122,6 +122,9 @@ class BrokenTransport:
         if message.channel is Channel.SHELL:
             raise OSError("The line is cut.")
 
+    def flush(self) -> None:
+        """See `Transport`."""
+
     def settle(self, call: Callable[[], None]) -> None:
         """See `Transport`."""
         call()

@@ -5,6 +5,7 @@ tests/safepoints.
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 import time
 from collections import deque
@@ -20,6 +21,7 @@ from laneway.client.execution import State
 from laneway.hosts.loop import LoopHost
 from laneway.protocol.message import Message
 from laneway.protocol.ports import Context, Waiting
+from laneway.transports.callback import CallbackTransport
 from laneway.transports.memory import memory_pair
 from tests.conformance.checks import PATIENCE
 from tests.thread import in_thread
@@ -275,3 +277,26 @@ async def test_an_interrupt_that_comes_when_the_wait_is_just_over() -> None:
         await kc.interrupt()
         assert (await asked)["status"] == "ok"
         assert (await execution).reply["ename"] == "KeyboardInterrupt"
+
+
+async def test_what_belongs_together_is_flushed_together_and_output_at_once() -> None:
+    batches: list[list[str]] = [[]]
+    idle = asyncio.Event()
+
+    def send(message: bytes, _buffers: list[Any]) -> None:
+        envelope = json.loads(message)
+        batches[-1].append(envelope["header"]["msg_type"])
+        if envelope["parent_header"] and envelope["content"].get("execution_state") == "idle":
+            idle.set()
+
+    transport = CallbackTransport(send, lambda: batches.append([]))
+    host = LoopHost(ScriptedInterpreter(cell=say))
+    serving = asyncio.create_task(host.serve(transport))
+    await host.started.wait()
+    header = {"msg_id": "1", "msg_type": "execute_request", "session": "s"}
+    transport.receive(json.dumps({"channel": "shell", "header": header, "content": {"code": "cell"}}))
+    await asyncio.wait_for(idle.wait(), PATIENCE)
+    host.stop()
+    await serving
+    sent = [batch for batch in batches if batch]
+    assert sent[-3:] == [["status"], ["stream"], ["execute_reply", "status"]]

@@ -132,6 +132,26 @@ async def test_a_mode_line_is_no_code() -> None:
         assert "line 2" in "\n".join(failing["traceback"])
 
 
+@pytest.mark.parametrize("code", ["1 / 0", "1 +", "for", "raise ExceptionGroup('', [ValueError()])"])
+async def test_the_traceback_of_an_error_is_made_once(code: str) -> None:
+    with running() as (interpreter, context):
+        await execute(
+            interpreter,
+            "made = []\n"
+            "for maker in (get_ipython().InteractiveTB, get_ipython().SyntaxTB):\n"
+            "    def make(*args, original=maker.structured_traceback, **kwargs):\n"
+            "        made.append(args)\n"
+            "        return original(*args, **kwargs)\n"
+            "    maker.structured_traceback = make\n",
+        )
+        failed = await execute(interpreter, code)
+        await execute(interpreter, "kept = get_ipython().history_manager.exceptions[2], len(made) <= 1\nkept")
+        assert failed["status"] == "error"
+        shown = [content for _, msg_type, content in context.published if msg_type == "error"]
+        code = f"assert kept == ({shown[0]!r}, True), kept"
+        assert (await execute(interpreter, code))["status"] == "ok"
+
+
 async def test_an_error_that_cannot_be_shown_is_an_error_all_the_same() -> None:
     with running() as (interpreter, _context):
         code = "class Odd(Exception):\n    def __str__(self): raise ValueError\nraise Odd"

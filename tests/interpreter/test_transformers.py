@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 from IPython.core.inputtransformer2 import EscapedCommand, TransformerManager
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.core.macro import Macro
+from IPython.core.prefilter import PrefilterChecker, PrefilterManager, PrefilterTransformer
 
-from laneway.interpreter.transformers import Transformers
+from laneway.interpreter.transformers import Prefilter, Transformers
 from tests.soak import rounds
 
 SPECIAL = ["!", "!!", "%", "%%", "?", "??", "/", ",", ";", "=", "==", "!=", "%time", "%%magic", "!ls"]
@@ -76,3 +79,48 @@ def test_transformers_of_others_are_asked() -> None:
     transformers = Transformers()
     transformers.token_transformers.append(Shouts)
     assert transformers.transform_cell("loud") == "LOUD\n"
+
+
+@pytest.fixture(scope="module")
+def shell() -> Any:
+    """IPython's own, with a macro, an alias and names that hide magics."""
+    InteractiveShell.clear_instance()
+    shell = InteractiveShell(user_ns={"who": 1, "f": print})
+    shell.user_ns["m"] = Macro("1\n2\n")
+    return shell
+
+
+@pytest.mark.parametrize("autocall", [0, 2])
+def test_a_line_is_called_or_left_as_by_ipython(shell: Any, autocall: int) -> None:
+    words = ["who", "who_ls", "ls", "m", "f", "exit", "x", "cd ..", "time", "a.b", "1", "", " ", "*", "é"]
+    words += ["+", "=", "= 1", "(1)", " 1", ", 2", "%", "!", "?", "/f", ";f", ",f", "# PYTHON-MODE", "'s'"]
+    theirs, ours = (cls(shell=shell, parent=shell) for cls in (PrefilterManager, Prefilter))
+    shell.autocall = autocall
+    numbers = random.Random(2)
+    for _ in range(rounds(2_000, 100_000)):
+        line = "".join(numbers.choices(words, k=numbers.randint(0, 3)))
+        assert ours.prefilter_lines(line) == theirs.prefilter_lines(line), line
+
+
+def test_checkers_of_others_are_asked(shell: Any) -> None:
+    class Loud(PrefilterChecker):
+        def check(self, line_info: Any) -> Any:
+            return Shouts() if line_info.ifun == "loud" else None
+
+    class Shouts:
+        def handle(self, line_info: Any) -> str:
+            return "LOUD"
+
+    prefilter = Prefilter(shell=shell, parent=shell)
+    Loud(shell=shell, prefilter_manager=prefilter, parent=prefilter)
+    assert prefilter.prefilter_lines("loud") == "LOUD"
+
+
+def test_transformers_of_lines_are_asked(shell: Any) -> None:
+    class Upper(PrefilterTransformer):
+        def transform(self, line: str, continue_prompt: bool) -> Any:
+            return line.upper()
+
+    prefilter = Prefilter(shell=shell, parent=shell)
+    Upper(shell=shell, prefilter_manager=prefilter, parent=prefilter)
+    assert prefilter.prefilter_lines("loud") == "LOUD"

@@ -15,6 +15,7 @@ import {
 import type {
   Envelope,
   FromWorker,
+  KernelEnvelope,
   Manifest,
   Message,
   Progress,
@@ -243,8 +244,8 @@ export class WorkerTransport {
         this.#settle.resolve();
         this.#handlers?.onStatus?.("ready");
         break;
-      case "message":
-        this.#deliver(data);
+      case "messages":
+        for (const envelope of data.messages) this.#deliver(envelope);
         break;
       case "room":
         this.#outbox?.flush();
@@ -269,7 +270,8 @@ export class WorkerTransport {
     }
   }
 
-  #deliver(envelope: FromWorker & { type: "message" }): void {
+  #deliver(envelope: KernelEnvelope): void {
+    if (this.#status === "failed" || this.#status === "stopped") return; // by who heard the one before
     let message: Message;
     try {
       message = decode(envelope);
@@ -277,8 +279,12 @@ export class WorkerTransport {
       console.error("Laneway: a message of the kernel is dropped.", error);
       return;
     }
-    if (this.#handlers) this.#handlers.onMessage(message);
-    else this.#arrived.push(message);
+    try {
+      if (this.#handlers) this.#handlers.onMessage(message);
+      else this.#arrived.push(message);
+    } catch (error) {
+      reportError(error); // who fails to hear it shall hear the next one
+    }
   }
 
   /**

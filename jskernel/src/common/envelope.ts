@@ -91,7 +91,7 @@ export type FromWorker =
   | { type: "ready"; fetches?: boolean }
   /** For the next worker. */
   | { type: "kept"; kept: Kept }
-  | ({ type: "message" } & KernelEnvelope)
+  | { type: "messages"; messages: KernelEnvelope[] }
   /** There is room in the mailbox again. */
   | { type: "room" }
   /** Fetch this file, in place of any that is being fetched; none without `url`. There must be a mailbox. */

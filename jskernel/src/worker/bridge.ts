@@ -22,7 +22,7 @@ export interface Kernel {
 
 /** What comes of the Python kernel. */
 export interface KernelEvents {
-  message(envelope: KernelEnvelope): void;
+  messages(envelopes: KernelEnvelope[]): void;
   /** Once, when it has ended. */
   stopped(): void;
   /** Python itself has died: memory is exhausted, for example. */
@@ -53,11 +53,17 @@ export async function startKernel(
   events: KernelEvents,
   safepoints?: Safepoints,
 ): Promise<Kernel> {
-  const post = (message: string | Uint8Array, buffers: Iterable<Uint8Array>) =>
-    events.message({
-      message: typeof message === "string" ? message : own(message),
-      buffers: Array.from(buffers, (buffer) => own(buffer).buffer),
-    });
+  const post = (...parts: unknown[]) => {
+    const envelopes: KernelEnvelope[] = [];
+    for (let at = 0; at < parts.length; at += 2) {
+      const [message, buffers] = parts.slice(at, at + 2) as [string | Uint8Array, Iterable<Uint8Array>];
+      envelopes.push({
+        message: typeof message === "string" ? message : own(message),
+        buffers: Array.from(buffers, (buffer) => own(buffer).buffer),
+      });
+    }
+    events.messages(envelopes);
+  };
   if (pyodide._api) pyodide._api.on_fatal = (error) => events.died(error);
   const start = app.start;
   const starting = start(post, () => events.stopped(), settings, safepoints) as Promise<Handlers> & PyProxy;

@@ -86,9 +86,11 @@ export function serve<Claim = unknown>(
         kept: (kept) => {
           if (!options.kept) post({ type: "kept", kept }, [kept.memory as ArrayBuffer]);
         },
-        message: ({ message, buffers }) => {
-          const transfer = typeof message === "string" ? buffers : [message.buffer, ...buffers];
-          post({ type: "message", message, buffers }, transfer);
+        messages: (messages) => {
+          const transfer = messages.flatMap(({ message, buffers }) =>
+            typeof message === "string" ? buffers : [message.buffer, ...buffers],
+          );
+          post({ type: "messages", messages }, transfer);
         },
         stopped: () => end({ type: "stopped" }),
         died: (error) => fail(`Python has stopped for good; restart the kernel.\n${String(error)}`),

@@ -32,18 +32,25 @@ but Pyodide makes long texts of JavaScript slowly, a second for 10 MB that are n
 async def start(post: Any, stopped: Any, settings: Any, safepoints: Any = None) -> Handlers:
     """Start the kernel of this worker.
 
-    `post(message: string | Uint8Array, buffers: Uint8Array[])` and `stopped()` are JavaScript functions and
-    `settings` an object, with the meanings that they have in `start_callback_kernel`; `settings.missing` has
-    a sentence for each thing that the page knows not to work; `safepoints` is the worker's `Safepoints`,
-    where messages reach it while code runs. The handlers' `receive` takes a Uint8Array and an array of
-    ArrayBuffers.
+    `post(message: string | Uint8Array, buffers: Uint8Array[], ...)`, which takes these two of one message or
+    of several, and `stopped()` are JavaScript functions and `settings` an object, with the meanings that they
+    have in `start_callback_kernel`; `settings.missing` has a sentence for each thing that the page knows not
+    to work; `safepoints` is the worker's `Safepoints`, where messages reach it while code runs. The handlers'
+    `receive` takes a Uint8Array and an array of ArrayBuffers.
     """
 
     no_buffers = to_js([])
+    waiting: list[Any] = []
 
     def send(message: bytes, buffers: list[Any]) -> None:
         envelope = message.decode() if len(message) < SHORT else to_js(message)
-        post(envelope, to_js(buffers) if buffers else no_buffers)
+        waiting.extend((envelope, to_js(buffers) if buffers else no_buffers))
+
+    def flush() -> None:
+        if waiting:
+            parts = tuple(waiting)
+            waiting.clear()
+            post(*parts)
 
     given = settings.to_py()
     platform = PyodidePlatform(safepoints, given.pop("missing", ()))
@@ -59,6 +66,7 @@ async def start(post: Any, stopped: Any, settings: Any, safepoints: Any = None) 
         capabilities=platform.capabilities,
         fetch=platform.fetch,
         session=snapshot.take(language, offsets),
+        flush=flush,
     )
 
     def receive(message: Any, buffers: Any) -> None:

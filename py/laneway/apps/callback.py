@@ -41,6 +41,7 @@ async def start_callback_kernel(
     interpreter: Interpreter | None = None,
     session: Session | None = None,
     fetch: Fetch | None = None,
+    flush: Callable[[], object] | None = None,
 ) -> Handlers:
     """Start a kernel on the running event loop (asyncio, Pyodide's webloop).
 
@@ -52,12 +53,13 @@ async def start_callback_kernel(
     `settings`: those of `settings.py` that are for a browser, by their keys: `pipIndexURLs`, for example.
     `platform` lets it answer while code blocks, see `LoopHost`; `capabilities` are added to what kernel_info
     says of the host; `interpreter` replaces IPython; `session` is IPython's, where it has been made before;
-    `fetch` fetches the files of packages in a browser, see `Settings`.
+    `fetch` fetches the files of packages in a browser, see `Settings`; `flush()` is called after one or more
+    calls of `send`, which may keep what they were given until then.
 
     Raises SettingsError where a setting is unknown or cannot be used.
     """
     checked = KernelSettings.read(settings or {}, Where.BROWSER)
-    transport = CallbackTransport(send)
+    transport = CallbackTransport(send, flush)
     own = Settings(pip_index_urls=checked.pip_index_urls, fetch=fetch)
     host = LoopHost(
         interpreter or IPythonInterpreter(own, session),

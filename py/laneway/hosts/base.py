@@ -504,9 +504,17 @@ class Host(ABC):
             while effects := self._core.effects():
                 for effect in effects:
                     self._do(effect)
+            self._flush()
             self._set_alarm()
         finally:
             self._performing = False
+
+    def _flush(self) -> None:
+        try:
+            if self._transport:
+                self._transport.flush()
+        except Exception as error:
+            self.failed(error)
 
     def _set_alarm(self) -> None:
         due = self._core.next_deadline()

@@ -47,7 +47,7 @@ from .outputs import Outputs
 from .process import PROCESS
 from .run import RUN, Run, Runs
 from .streams import Streams
-from .transformers import Transformers
+from .transformers import Prefilter, Transformers
 
 
 def default_config() -> Config:
@@ -369,6 +369,11 @@ class ZMQInteractiveShell(InteractiveShell):
     def _default_input_transformer_manager(self) -> Transformers:
         return Transformers()
 
+    def init_prefilter(self) -> None:
+        self.prefilter_manager = Prefilter(shell=self, parent=self)
+        self.configurables.append(self.prefilter_manager)  # pyright: ignore[reportArgumentType]
+        self.prefilter = self.prefilter_manager.prefilter_lines
+
     @default("exiter")
     def _exiter(self) -> ExitAutocall:
         return _Exit(self)
@@ -563,6 +568,15 @@ class ZMQInteractiveShell(InteractiveShell):
             if run.displays:
                 run.display_error = error
         self.publish("error", {key: value for key, value in error.items() if key != "status"})
+
+    def _format_exception_for_storage(
+        self, exception: BaseException, filename: str | None = None, running_compiled_code: bool = False
+    ) -> dict[str, Any]:
+        """What `%notebook` writes of an error: what was shown. IPython makes the same traceback once more."""
+        run = self.runs.own
+        if run is None or run.error is None:
+            return super()._format_exception_for_storage(exception, filename, running_compiled_code)
+        return {name: run.error[name] for name in ("ename", "evalue", "traceback")}
 
     def set_next_input(self, text: str, replace: bool = False) -> None:
         """Offer `text` as the next cell, or in place of this one."""

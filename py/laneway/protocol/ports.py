@@ -61,6 +61,12 @@ class Transport(Protocol):
         """
         ...
 
+    def flush(self) -> None:
+        """Deliver what was taken. It may have waited for this, so that what belongs together travels
+        together.
+        """
+        ...
+
     def settle(self, call: Callable[[], None]) -> None:
         """Call `call` once all that had already arrived has been received, so that an error aborts what was
         sent behind it. May call at once.

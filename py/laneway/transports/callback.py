@@ -26,12 +26,15 @@ wait.
 
 
 class CallbackTransport:
-    """Sends through `send` and receives through `receive`."""
+    """Sends through `send` and receives through `receive`. `flush`, if there is one, is called after one or
+    more calls of `send`, which may have kept what they were given until then.
+    """
 
-    def __init__(self, send: SendCallback) -> None:
+    def __init__(self, send: SendCallback, flush: Callable[[], object] | None = None) -> None:
         self.dropped = 0
         """How many incoming messages were malformed."""
         self._send: SendCallback | None = send
+        self._flush = flush
         self._json = json_codec()
         self._receiver: Receiver | None = None
 
@@ -65,6 +68,11 @@ class CallbackTransport:
         """See `Transport`."""
         if self._send:
             self._send(encoded, list(message.buffers))
+
+    def flush(self) -> None:
+        """See `Transport`."""
+        if self._flush:
+            self._flush()
 
     def settle(self, call: Callable[[], None]) -> None:
         """See `Transport`. What the page has posted meanwhile arrives in the turns of the loop that come

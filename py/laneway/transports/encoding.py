@@ -43,8 +43,15 @@ def _orjson() -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
 
 
 def _standard() -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
-    encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_default)
-    return lambda value: encoder.encode(value).encode(), json.loads
+    # what a JSONEncoder makes anew for each message, which takes as long as to write it; not in every Python
+    make: Any = getattr(json.encoder, "c_make_encoder", None)
+    if make is None:
+        encoder = json.JSONEncoder(
+            ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_default
+        )
+        return lambda value: encoder.encode(value).encode(), json.loads
+    encode = make(None, _default, json.encoder.encode_basestring, None, ":", ",", False, False, False)
+    return lambda value: "".join(encode(value, 0)).encode(), json.loads
 
 
 def _or_careful(fast: Callable[[Any], Any], careful: Callable[[Any], Any]) -> Callable[[Any], Any]:

@@ -50,6 +50,9 @@ class MemoryTransport:
         if self._receiver:
             self._client.deliver(encoded)
 
+    def flush(self) -> None:
+        """See `Transport`."""
+
     def settle(self, call: Callable[[], None]) -> None:
         """See `Transport`."""
         call()

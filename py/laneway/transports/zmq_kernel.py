@@ -120,6 +120,9 @@ class ZmqKernelTransport:
         if wake:
             self._wake()
 
+    def flush(self) -> None:
+        """See `Transport`."""
+
     def settle(self, call: Callable[[], None]) -> None:
         """See `Transport`. Calls on the sockets' thread; after `close` at once."""
         if self._closed:
