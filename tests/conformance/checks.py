@@ -564,7 +564,8 @@ async def check_deadline_of_an_await(kc: Client) -> None:
     assert [out.content["ename"] for out in result.outputs if out.msg_type == "error"] == ["CellTimeoutError"]
     in_time = await run(kc, "# queue timeout=50\nawait asyncio.sleep(0)\nprint(1, end='')")
     assert in_time.stdout == "1"
-    group = "async with asyncio.TaskGroup() as tasks:\n    child = tasks.create_task(asyncio.sleep(50))"
+    group = "import asyncio\nasync with asyncio.TaskGroup() as tasks:\n"
+    group += "    child = tasks.create_task(asyncio.sleep(50))"
     await is_overdue(kc, kc.execute(f"# queue timeout=0.05\n{group}"))
     assert (await run(kc, "print(child.cancelled(), end='')")).stdout == "True"
     assert other.state is State.RUNNING
@@ -821,6 +822,12 @@ async def check_code_written_with_anyio(kc: Client) -> None:
     )
     assert (result.result or {})["text/plain"] == "True"
     assert sorted(result.stdout.splitlines()) == ["child 0", "child 1", "child 2"]
+
+
+async def check_a_deadline_that_is_over(kc: Client) -> None:
+    code = "import asyncio\nlate = asyncio.Event()\nloop = asyncio.get_running_loop()\n"
+    code += "loop.call_at(loop.time() - 1, late.set)\nawait asyncio.wait_for(late.wait(), 100)"
+    assert (await run(kc, code)).status == "ok"
 
 
 async def check_interrupt_aimed_at_one_cell(kc: Client) -> None:

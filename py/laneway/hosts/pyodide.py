@@ -19,6 +19,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import contextmanager
+from contextvars import Context
 from typing import Any
 
 # Pyodide's modules are there in Pyodide only, and their stubs are not installed.
@@ -112,6 +113,7 @@ class PyodidePlatform:
             pyodide_js.setInterruptBuffer(js.Uint8Array.new(1))
         # who awaits the task that an interrupt ends hears of it; the page's console need not
         self._set_interrupt_handler(lambda: None)
+        self._loop.call_at = self._call_at
         time.sleep = self.sleep
         pyodide.ffi.run_sync = pyodide.webloop.run_sync = self.run_sync
         threading._allocate_lock = self._new_lock  # pyright: ignore
@@ -121,6 +123,7 @@ class PyodidePlatform:
         threading._allocate_lock = self._allocate_lock  # pyright: ignore
         pyodide.ffi.run_sync = pyodide.webloop.run_sync = self._run_sync
         time.sleep = self._sleep
+        del self._loop.call_at
         self._set_interrupt_handler(None)
         if self._safepoints is not None:
             self._safepoints.disable()
@@ -217,6 +220,18 @@ class PyodidePlatform:
             return file
         finally:
             safepoints.fetch()
+
+    def _call_at(
+        self,
+        when: float,
+        callback: Callable[..., object],
+        *args: Any,
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle:
+        """As asyncio has it: what is late is called soon. Pyodide's raises a ValueError, which who sets a
+        deadline anew, that timers meet a little early, gets now and then.
+        """
+        return self._loop.call_later(max(0, when - self._loop.time()), callback, *args, context=context)
 
     def _set_interrupt_handler(self, handler: Callable[[], None] | None) -> None:
         self._loop._keyboard_interrupt_handler = handler  # its own seam
