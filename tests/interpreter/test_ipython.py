@@ -152,6 +152,29 @@ async def test_the_traceback_of_an_error_is_made_once(code: str) -> None:
         assert (await execute(interpreter, code))["status"] == "ok"
 
 
+async def test_what_a_start_puts_off() -> None:
+    with running() as (interpreter, context):
+        await execute(
+            interpreter,
+            "shell = get_ipython()\nhistory = shell.history_manager\n"
+            "print(history.enabled, history.save_thread, history.trait_has_value('db'))\n"
+            "print('Completer' in vars(shell))\n"
+            "configurables = [type(each).__name__ for each in shell.configurables]\n"
+            "print('IPCompleter' in configurables, 'Completer' in vars(shell))\n",
+        )
+        assert context.texts() == [("stdout", "True None False\nFalse\nTrue True\n")]
+
+
+@pytest.mark.parametrize("enabled", [False, True])
+async def test_the_configuration_says_whether_there_is_history(tmp_path: Path, enabled: bool) -> None:
+    profile = tmp_path / "profile_default"
+    profile.mkdir()
+    (profile / "ipython_kernel_config.py").write_text(f"c.HistoryManager.enabled = {enabled}\n")
+    with running(session=Session(Settings(own_process=True))) as (interpreter, context):
+        await execute(interpreter, "print(get_ipython().history_manager.enabled)")
+        assert context.texts() == [("stdout", f"{enabled}\n")]
+
+
 async def test_an_error_that_cannot_be_shown_is_an_error_all_the_same() -> None:
     with running() as (interpreter, _context):
         code = "class Odd(Exception):\n    def __str__(self): raise ValueError\nraise Odd"

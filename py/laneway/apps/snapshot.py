@@ -51,7 +51,7 @@ async def prepare() -> None:
     await rehearse()
     sys.modules["__main__"] = main
     session = Session(Settings())
-    session.shell.display_formatter.format(1)  # makes what formats results, which it has put off
+    session.shell.prepare()
     _waiting.append(session)
     sys.modules["__main__"] = main  # `Session.attach` puts its own there
     sys.path[:] = path

@@ -18,10 +18,16 @@ import pkgutil
 import re
 import sys
 import types
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from IPython.core.completer import Completion, IPCompleter, rectify_completions
+from IPython.core.completer import (
+    Completion,
+    IPCompleter,
+    ProvisionalCompleterWarning,
+    rectify_completions,
+)
 
 from .shell import ZMQInteractiveShell
 
@@ -44,6 +50,24 @@ Bindings = dict[str, Import | None]
 """What a cell binds: name -> the import that does it; None where it may be anything."""
 
 
+_IGNORED = ("ignore", None, ProvisionalCompleterWarning, None, 0)
+
+
+def brief_completer(shell: ZMQInteractiveShell) -> IPCompleter:
+    """A completer for requests that interrupt other code: without jedi, which can take seconds, and of their
+    own, since it may be `shell.Completer` that they interrupt.
+    """
+    completer = IPCompleter(
+        shell=shell,
+        namespace=shell.user_ns,
+        global_namespace=shell.user_global_ns,
+        parent=shell,
+        use_jedi=False,
+    )
+    completer.custom_completers = shell.Completer.custom_completers
+    return completer
+
+
 def completions(
     shell: ZMQInteractiveShell, completer: IPCompleter, code: str, position: int
 ) -> list[Completion]:
@@ -51,6 +75,9 @@ def completions(
 
     `completer` is the shell's, or another for its namespace.
     """
+    if _IGNORED not in warnings.filters:
+        # for good: `provisionalcompleter` changes the filters of every thread and changes them back
+        warnings.filterwarnings("ignore", category=ProvisionalCompleterWarning)
     found = _from_objects(shell, completer, code, position)
     if found is None:
         found = completer.completions(code, position)

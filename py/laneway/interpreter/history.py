@@ -6,18 +6,12 @@ from __future__ import annotations
 
 import sys
 import threading
-from contextlib import suppress
+from importlib.util import find_spec
 from typing import Any
 
 from IPython.core import history
 from IPython.core.history import HistoryManager
 from traitlets import default
-
-_no_disk: tuple[type[Exception], ...] = ()
-with suppress(ImportError):  # a Pyodide may leave it out; then there is no history but that of the session
-    import sqlite3
-
-    _no_disk = (sqlite3.OperationalError,)
 
 IN_BROWSER = sys.platform == "emscripten"
 
@@ -26,14 +20,16 @@ class History(HistoryManager):
     """Keeps history in IPython's own database; in a browser, where no file lasts, in memory.
 
     To open the database and begin a session waits for the disk, and so does not belong to the start of a
-    kernel.
+    kernel; nor does SQLite, nor IPython's thread that saves: here whoever asks to write does that.
     """
 
     def __init__(self, **traits: Any) -> None:
-        self._made = False
+        self._made = self._by_default = False
         self._opening = threading.RLock()
         super().__init__(**traits)
         self._made = True
+        if self._by_default:
+            self.enabled = find_spec("_sqlite3") is not None  # a Pyodide may leave it out
 
     def init_db(self) -> None:
         """Not while the kernel starts."""
@@ -65,11 +61,21 @@ class History(HistoryManager):
         self.enabled = False
         self.db = history.DummyDB()
 
+    @default("enabled")
+    def _not_yet(self) -> bool:
+        """Where no configuration says it. Without it there is no history but that of the session."""
+        self._by_default = True
+        return False
+
     @default("db")
     def _open(self) -> Any:
         with self._opening:
             if not self.trait_has_value("db"):
-                self.init_db()
+                try:
+                    self.init_db()
+                except ImportError:  # it is there, and does not work
+                    self.enabled = False
+                    self.init_db()
             return self.db
 
     @default("session_number")
@@ -78,7 +84,9 @@ class History(HistoryManager):
             if not self.trait_has_value("session_number"):
                 try:
                     self.new_session()
-                except _no_disk:  # the disk is full or read-only, or the database locked
+                except Exception as error:
+                    if not _says_no_disk(error):
+                        raise
                     self._switch_to_memory_history()
             return self.session_number
 
@@ -102,6 +110,12 @@ def is_busy() -> bool:
         if frame.f_code.co_filename == history.__file__:
             return True
     return False
+
+
+def _says_no_disk(error: Exception) -> bool:
+    """Is the disk full or read-only, or the database locked?"""
+    sqlite3 = sys.modules.get("sqlite3")
+    return sqlite3 is not None and isinstance(error, sqlite3.OperationalError)
 
 
 def _storable(text: str) -> str:

@@ -5,29 +5,16 @@ On a thread of its own where the host has threads, while cells run: nothing here
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from IPython.core.completer import IPCompleter
 from IPython.utils.tokenutil import token_at_cursor
 
 from ..protocol.errors import RemoteProtocolError
 from ..protocol.message import Content
 from .shell import ZMQInteractiveShell
 
-
-def brief_completer(shell: ZMQInteractiveShell) -> IPCompleter:
-    """A completer for requests that interrupt other code: without jedi, which can take seconds, and of their
-    own, since it may be `shell.Completer` that they interrupt.
-    """
-    completer = IPCompleter(
-        shell=shell,
-        namespace=shell.user_ns,
-        global_namespace=shell.user_global_ns,
-        parent=shell,
-        use_jedi=False,
-    )
-    completer.custom_completers = shell.Completer.custom_completers
-    return completer
+if TYPE_CHECKING:
+    from IPython.core.completer import IPCompleter
 
 
 def complete(shell: ZMQInteractiveShell, completer: IPCompleter, content: Content) -> Content:

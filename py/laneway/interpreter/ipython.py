@@ -12,7 +12,6 @@ import json
 import os
 import sys
 import threading
-import warnings
 from collections.abc import Awaitable, Mapping, Sequence
 from concurrent.futures import Future
 from contextvars import copy_context
@@ -21,7 +20,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from comm.base_comm import CommManager
-from IPython.core.completer import IPCompleter, ProvisionalCompleterWarning
 from traitlets import TraitError
 
 from ..protocol.errors import LocalProtocolError, RemoteProtocolError, SettingsError
@@ -41,6 +39,8 @@ from .standins import Names, StandIns
 from .streams import OutStream, Streams
 
 if TYPE_CHECKING:
+    from IPython.core.completer import IPCompleter
+
     from .arguments import Arguments
     from .debug import Debug
     from .packages import Packages
@@ -179,8 +179,6 @@ class Session:
         self._thread = threading.get_ident()
         shell.kernel.attach()
         shell.keep_reserve(settings.reserve)
-        # once, for good: `provisionalcompleter` changes the filters of every thread and changes them back
-        warnings.filterwarnings("ignore", category=ProvisionalCompleterWarning)
         own: list[Part] = [self._stand_ins()]
         if settings.own_process and os.name == "posix":
             own.append(Descriptors(context, runs, streams))
@@ -277,7 +275,7 @@ class Session:
                 return self._debug().handle(request)
             case _:
                 with PROCESS.serving(self):
-                    return self._answer(request, self.shell.Completer)
+                    return self._answer(request)
 
     def interject(self, request: Message) -> Content | None:
         """Serve one request in the middle of other code."""
@@ -288,7 +286,7 @@ class Session:
         if request.msg_type == "debug_request":
             return self._debug().interject(request)
         with PROCESS.serving(self):
-            return self._answer(request, self._brief_completer)
+            return self._answer(request, brief=True)
 
     def _debug(self) -> Debug:
         if self.debug is None:
@@ -297,11 +295,12 @@ class Session:
             self.debug = Debug(self, self._thread)
         return self.debug
 
-    def _answer(self, request: Message, completer: IPCompleter) -> Content:
-        """Serve what runs no code of a cell."""
+    def _answer(self, request: Message, *, brief: bool = False) -> Content:
+        """Serve what runs no code of a cell; `brief` where that code waits meanwhile."""
         content = request.content
         match request.msg_type:
             case "complete_request":
+                completer = self._brief_completer if brief else self.shell.Completer
                 return introspection.complete(self.shell, completer, content)
             case "inspect_request":
                 return introspection.inspect(self.shell, content)
@@ -432,7 +431,9 @@ class Session:
 
     @cached_property
     def _brief_completer(self) -> IPCompleter:
-        return introspection.brief_completer(self.shell)
+        from .completion import brief_completer  # seldom needed
+
+        return brief_completer(self.shell)
 
     def _comm_info(self, content: Content) -> Content:
         return {"status": "ok", "comms": self.comms.info(content.get("target_name"))}

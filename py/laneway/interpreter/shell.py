@@ -10,6 +10,7 @@ import hashlib
 import os
 import sys
 import tempfile
+import threading
 import traceback
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -18,7 +19,7 @@ from io import BufferedReader, BytesIO
 from pathlib import Path
 from subprocess import CalledProcessError
 from types import ModuleType, TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from IPython.core.autocall import ExitAutocall, ZMQExitAutocall
 from IPython.core.builtin_trap import BuiltinTrap
@@ -48,6 +49,9 @@ from .process import PROCESS
 from .run import RUN, Run, Runs
 from .streams import Streams
 from .transformers import Prefilter, Transformers
+
+if TYPE_CHECKING:
+    from IPython.core.completer import IPCompleter
 
 
 def default_config() -> Config:
@@ -222,6 +226,7 @@ class ZMQInteractiveShell(InteractiveShell):
     exiter = Instance(ExitAutocall)
     autoindent = CBool(False)
 
+    _made = False
     runs: Runs
     streams: Streams
     context: Context
@@ -248,11 +253,13 @@ class ZMQInteractiveShell(InteractiveShell):
         self._count = 1
         self._reserve: BufferedReader | None = None
         self._reserve_size = 0
+        self._making_completer = threading.Lock()
         super().__init__(user_module=_module_of(namespace), user_ns=namespace, **traits)
         if "_oh" in (self._given or ()):  # another IPython's: results are its own
             self.cache_size = self.displayhook.cache_size = 0
         self.awaited_magics = AwaitedMagics(self)
         self.compile.await_magics = self.awaited_magics.transformer
+        self._made = True
         self.set_hook("show_in_pager", self._page, 99)
         self.events.register("post_execute", self._show_first_figures)
 
@@ -374,6 +381,28 @@ class ZMQInteractiveShell(InteractiveShell):
         self.configurables.append(self.prefilter_manager)  # pyright: ignore[reportArgumentType]
         self.prefilter = self.prefilter_manager.prefilter_lines
 
+    def init_completer(self) -> None:
+        """Not while the kernel starts: it takes some milliseconds and half a megabyte."""
+
+    @functools.cached_property
+    def Completer(self) -> IPCompleter:  # noqa: N802 - the name it has in IPython
+        """Made when it is asked for."""
+        with self._making_completer:
+            if "Completer" not in vars(self):
+                super().init_completer()
+            return vars(self)["Completer"]
+
+    @property
+    def configurables(self) -> list[Any]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """What `%config` finds: the completer, too."""
+        if self._made:
+            assert self.Completer
+        return self._configurables
+
+    @configurables.setter
+    def configurables(self, configurables: list[Any]) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
+        self._configurables = configurables
+
     @default("exiter")
     def _exiter(self) -> ExitAutocall:
         return _Exit(self)
@@ -432,6 +461,11 @@ class ZMQInteractiveShell(InteractiveShell):
             del namespace[name]
         self.user_module, self.user_ns = module, namespace
         self.init_user_ns()
+
+    def prepare(self) -> None:
+        """Make what would be made when it is needed first."""
+        self.display_formatter.format(1)
+        assert self.Completer
 
     def stop(self) -> None:
         """Give back what IPython has in the process, and a namespace that is a program's without IPython's
