@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from IPython.core import oinspect
+from IPython.core import history, oinspect
 
 from laneway.interpreter.ipython import IPythonInterpreter, Session, Settings
 from laneway.interpreter.shell import Compiler
@@ -173,6 +173,24 @@ async def test_the_configuration_says_whether_there_is_history(tmp_path: Path, e
     with running(session=Session(Settings(own_process=True))) as (interpreter, context):
         await execute(interpreter, "print(get_ipython().history_manager.enabled)")
         assert context.texts() == [("stdout", f"{enabled}\n")]
+        assert (await execute(interpreter, "%history"))["status"] == "ok"
+        tail = {"hist_access_type": "tail", "n": 9, "raw": True, "output": False}
+        assert (await handle(interpreter, request("history_request", tail)))["status"] == "ok"
+
+
+async def test_sqlite_that_does_not_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise ImportError("libsqlite3.so.0: cannot open shared object file")
+
+    monkeypatch.setattr(history, "_sqlite3", fail)
+    monkeypatch.setattr(history, "_sqlite3_found", lambda: False)
+    with running() as (interpreter, context):
+        assert (await execute(interpreter, "1"))["status"] == "ok"
+        assert (await execute(interpreter, "%history"))["status"] == "ok"
+        for timer in context.timers:
+            timer()  # it is written
+        assert (await execute(interpreter, "print(get_ipython().history_manager.enabled)"))["status"] == "ok"
+        assert context.texts()[-1] == ("stdout", "False\n")
 
 
 async def test_an_error_that_cannot_be_shown_is_an_error_all_the_same() -> None:

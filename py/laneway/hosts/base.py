@@ -504,7 +504,7 @@ class Host(ABC):
             while effects := self._core.effects():
                 for effect in effects:
                     self._do(effect)
-            self._flush()
+                self._flush()
             self._set_alarm()
         finally:
             self._performing = False

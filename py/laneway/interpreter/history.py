@@ -63,7 +63,7 @@ class History(HistoryManager):
 
     @default("enabled")
     def _not_yet(self) -> bool:
-        """Where no configuration says it. Without it there is no history but that of the session."""
+        """While it is made, where no configuration says it: IPython would start its thread, with SQLite."""
         self._by_default = True
         return False
 
@@ -82,12 +82,15 @@ class History(HistoryManager):
     def _begin(self) -> int:
         with self._opening:
             if not self.trait_has_value("session_number"):
+                assert self.db is not None  # it is opened now, and it may turn out that there is none
                 try:
                     self.new_session()
                 except Exception as error:
                     if not _says_no_disk(error):
                         raise
                     self._switch_to_memory_history()
+                if not self.trait_has_value("session_number"):
+                    self.session_number = 0  # there is no history
             return self.session_number
 
     def store_inputs(self, line_num: int, source: str, source_raw: str | None = None) -> None:
