@@ -39,9 +39,11 @@ site: env ## build the site into site/dist, as far as something changed
 run: site ## build the site, serve it and print its address
 	@$(PYTHON) site/serve.py
 
+# --tb=native: pytest's own tracebacks parse sources, which before Python 3.13 can fail beside threads that compile
+# (CPython's gh-106905): one test that fails would end all
 test: browsers lint site ## lint, build, and run every test
 	npm test --workspaces --if-present
-	. $(BROWSERS) && $(PYTHON) -m pytest --numprocesses=2 --dist=loadfile --reruns=2 --rerun-show-tracebacks -rfEsxXR --durations=15
+	. $(BROWSERS) && $(PYTHON) -m pytest --numprocesses=2 --dist=loadfile --reruns=2 --rerun-show-tracebacks --tb=native -rfEsxXR --durations=15
 
 engines: browsers site ## run all that there is for Firefox and WebKit; `make test` runs a part of it
 	. $(BROWSERS) && $(PYTHON) -m pytest -m "" -k "firefox or webkit or test_engines" tests/conformance tests/browser/test_engines.py
