@@ -10,6 +10,7 @@ from IPython.core.inputtransformer2 import EscapedCommand, TransformerManager
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.macro import Macro
 from IPython.core.prefilter import PrefilterChecker, PrefilterManager, PrefilterTransformer
+from traitlets.config import Config
 
 from laneway.interpreter.transformers import Prefilter, Transformers
 from tests.soak import rounds
@@ -82,10 +83,12 @@ def test_transformers_of_others_are_asked() -> None:
 
 
 @pytest.fixture(scope="module")
-def shell() -> Any:
-    """IPython's own, with a macro, an alias and names that hide magics."""
-    InteractiveShell.clear_instance()
-    shell = InteractiveShell(user_ns={"who": 1, "f": print})
+def shell(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """IPython's own, with a macro and a name that hides a magic. It leaves the user's history alone."""
+    config = Config({"HistoryManager": {"hist_file": ":memory:"}})
+    shell = InteractiveShell(
+        config=config, ipython_dir=str(tmp_path_factory.mktemp("ipython")), user_ns={"who": 1, "f": print}
+    )
     shell.user_ns["m"] = Macro("1\n2\n")
     return shell
 
