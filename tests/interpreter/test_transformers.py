@@ -6,13 +6,14 @@ import random
 from typing import Any
 
 import pytest
+from IPython.core import prefilter as prefilter_module
 from IPython.core.inputtransformer2 import EscapedCommand, TransformerManager
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.macro import Macro
-from IPython.core.prefilter import PrefilterChecker, PrefilterManager, PrefilterTransformer
+from IPython.core.prefilter import PrefilterChecker, PrefilterTransformer
 from traitlets.config import Config
 
-from laneway.interpreter.transformers import Prefilter, Transformers
+from laneway.interpreter.transformers import PrefilterManager, Transformers
 from tests.soak import rounds
 
 SPECIAL = ["!", "!!", "%", "%%", "?", "??", "/", ",", ";", "=", "==", "!=", "%time", "%%magic", "!ls"]
@@ -97,7 +98,9 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Any:
 def test_a_line_is_called_or_left_as_by_ipython(shell: Any, autocall: int) -> None:
     words = ["who", "who_ls", "ls", "m", "f", "exit", "x", "cd ..", "time", "a.b", "1", "", " ", "*", "é"]
     words += ["+", "=", "= 1", "(1)", " 1", ", 2", "%", "!", "?", "/f", ";f", ",f", "# PYTHON-MODE", "'s'"]
-    theirs, ours = (cls(shell=shell, parent=shell) for cls in (PrefilterManager, Prefilter))
+    theirs, ours = (
+        cls(shell=shell, parent=shell) for cls in (prefilter_module.PrefilterManager, PrefilterManager)
+    )
     shell.autocall = autocall
     numbers = random.Random(2)
     for _ in range(rounds(2_000, 100_000)):
@@ -114,7 +117,7 @@ def test_checkers_of_others_are_asked(shell: Any) -> None:
         def handle(self, line_info: Any) -> str:
             return "LOUD"
 
-    prefilter = Prefilter(shell=shell, parent=shell)
+    prefilter = PrefilterManager(shell=shell, parent=shell)
     Loud(shell=shell, prefilter_manager=prefilter, parent=prefilter)
     assert prefilter.prefilter_lines("loud") == "LOUD"
 
@@ -124,6 +127,6 @@ def test_transformers_of_lines_are_asked(shell: Any) -> None:
         def transform(self, line: str, continue_prompt: bool) -> Any:
             return line.upper()
 
-    prefilter = Prefilter(shell=shell, parent=shell)
+    prefilter = PrefilterManager(shell=shell, parent=shell)
     Upper(shell=shell, prefilter_manager=prefilter, parent=prefilter)
     assert prefilter.prefilter_lines("loud") == "LOUD"

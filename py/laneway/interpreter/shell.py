@@ -48,7 +48,7 @@ from .outputs import Outputs
 from .process import PROCESS
 from .run import RUN, Run, Runs
 from .streams import Streams
-from .transformers import Prefilter, Transformers
+from .transformers import PrefilterManager, Transformers
 
 if TYPE_CHECKING:
     from IPython.core.completer import IPCompleter
@@ -377,7 +377,7 @@ class ZMQInteractiveShell(InteractiveShell):
         return Transformers()
 
     def init_prefilter(self) -> None:
-        self.prefilter_manager = Prefilter(shell=self, parent=self)
+        self.prefilter_manager = PrefilterManager(shell=self, parent=self)
         self.configurables.append(self.prefilter_manager)  # pyright: ignore[reportArgumentType]
         self.prefilter = self.prefilter_manager.prefilter_lines
 

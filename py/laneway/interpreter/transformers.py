@@ -7,10 +7,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, cast
 
+from IPython.core import prefilter
 from IPython.core.autocall import IPyAutocall
 from IPython.core.inputtransformer2 import TransformerManager
 from IPython.core.macro import Macro
-from IPython.core.prefilter import PrefilterManager
 
 from ..protocol import backends
 from ..protocol.modes import is_magic, is_mode
@@ -56,9 +56,10 @@ _BEGINNING = re.compile(r"\s*([,;/%!?]?)([\w.*]*)")
 """How IPython splits a line: what marks a special one, if something does, and the first name."""
 
 
-class Prefilter(PrefilterManager):
+class PrefilterManager(prefilter.PrefilterManager):
     """IPython's, but that a line is not taken to pieces where its first name calls nothing: it is no magic,
-    no macro, not `exit`, and functions are not called without parentheses (`%autocall`).
+    no macro, not `exit`, and functions are not called without parentheses (`%autocall`). Its
+    name is that by which `%config` finds it.
     """
 
     shell: InteractiveShell
