@@ -6,15 +6,16 @@ import re
 from collections.abc import AsyncGenerator
 from typing import Any
 
+import anyio
 import nbformat
 import pytest
 from nbclient import NotebookClient
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
-from tests.page import ROOT
+from tests.page import ROOT, chromium_page, serving
 
 from .busy import BUSY, BUSY_OR_ASKING
-from .lite import Notebook, jupyterlite, run_notebook, start_kernel
+from .lite import DIST, WAIT, Notebook, jupyterlite, run_notebook, start_kernel
 
 pytestmark = pytest.mark.anyio
 
@@ -401,3 +402,31 @@ async def test_the_first_kernel_is_started_with_the_page() -> None:
         started = page.workers
         await start_kernel(page)
         assert page.workers == started  # it was taken, and no other is started
+
+
+async def test_the_notice_of_a_start() -> None:
+    """It tells of a start that was under way before the notebook was made. And it goes away, even where the
+    page was busy and hears of the start's last step and of its end at once.
+    """
+    noticed = anyio.Event()
+
+    async def hold(route: Route) -> None:
+        await noticed.wait()
+        await route.continue_()
+
+    with serving(DIST) as address:
+        async with chromium_page(service_workers=False) as page:
+            warned: list[str] = []
+            page.on("console", lambda said: warned.append(said.text) if "another way" in said.text else None)
+            await page.route(re.compile(r"/memory\.bin"), hold)
+            async with page.expect_request(re.compile(r"/memory\.bin")):
+                await page.goto(f"{address}lite/lab/index.html")
+                await page.evaluate(WAIT)
+            notice = page.locator(".Toastify__toast").filter(has_text="Starting Python")
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(Notebook.new, page)
+                await expect(notice).to_be_visible()
+                noticed.set()
+                await page.evaluate("() => { const end = Date.now() + 3000; while (Date.now() < end); }")
+            await notice.wait_for(state="detached")
+            assert warned == []  # it was this start that it told of

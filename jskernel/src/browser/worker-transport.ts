@@ -65,6 +65,8 @@ export class WorkerTransport {
   #worker: Worker | undefined;
   #handlers: TransportHandlers | undefined;
   #claim: unknown;
+  /** How far the start is. */
+  #progress: Progress | undefined;
   #outbox: Outbox | undefined;
   #files: FileServer | undefined;
   #mail: MailServer | undefined;
@@ -91,6 +93,7 @@ export class WorkerTransport {
     this.#handlers = handlers;
     this.#claim = options;
     if (this.#status === "ready") this.#open();
+    else if (this.#progress) handlers.onProgress?.(this.#progress);
     for (const message of this.#arrived.splice(0)) handlers.onMessage(message);
     return this;
   }
@@ -225,6 +228,7 @@ export class WorkerTransport {
   #receive(data: FromWorker, worker: Worker): void {
     switch (data.type) {
       case "progress":
+        this.#progress = data;
         this.#handlers?.onProgress?.(data);
         break;
       case "lock":
