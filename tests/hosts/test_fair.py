@@ -82,6 +82,39 @@ def test_what_user_code_raises_ends_no_loop(loops: Any) -> None:
     assert [type(error) for error in ended] == [KeyboardInterrupt, SystemExit]
 
 
+def test_it_tells_how_its_main_task_ended_and_nothing_else(loops: Any) -> None:
+    """What user code raises in that turn of the loop, too, is not it."""
+    _module, new_loop = loops
+
+    async def raises(error: BaseException) -> None:
+        raise error
+
+    async def main() -> None:
+        left.append(asyncio.create_task(raises(KeyboardInterrupt())))
+        raise ValueError("main")
+
+    left: list[asyncio.Task[None]] = []
+    with pytest.raises(ValueError, match="main"):
+        run(main(), new_loop)
+    assert isinstance(left[0].exception(), KeyboardInterrupt)
+    with pytest.raises(KeyboardInterrupt):
+        run(raises(KeyboardInterrupt()), new_loop)
+
+
+def test_user_code_cannot_stop_it(loops: Any) -> None:
+    _module, new_loop = loops
+    ended = False
+
+    async def main() -> None:
+        nonlocal ended
+        asyncio.get_running_loop().stop()
+        await asyncio.sleep(0)
+        ended = True
+
+    run(main(), new_loop)
+    assert ended
+
+
 class _Broken:
     """A toolkit that fails."""
 

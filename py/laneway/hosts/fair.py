@@ -23,7 +23,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Coroutine, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 from weakref import WeakKeyDictionary, WeakSet
 
@@ -77,7 +77,8 @@ TURNS = _Turns()
 
 def run(main: Coroutine[Any, Any, None], new_loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
     """Run `main` on the fair loop that `new_loop` makes. It goes on where a task of user code raises
-    KeyboardInterrupt or SystemExit: asyncio lets both end the loop, and the task keeps them.
+    KeyboardInterrupt or SystemExit: asyncio lets both end the loop, and the task keeps them. And where user
+    code stops the loop.
 
     Unlike `asyncio.run` it waits at the end for nothing that user code could hold up: no task, which `main`
     has cancelled, and no thread of the loop's executor.
@@ -85,13 +86,12 @@ def run(main: Coroutine[Any, Any, None], new_loop: Callable[[], asyncio.Abstract
     loop = new_loop()
     _ours.add(loop)
     task = loop.create_task(main)
+    task.add_done_callback(lambda _task: loop.stop())
     try:
         while not task.done():
-            try:
-                loop.run_until_complete(task)
-            except (KeyboardInterrupt, SystemExit):
-                if task.done():
-                    raise
+            with suppress(KeyboardInterrupt, SystemExit):
+                loop.run_forever()
+        task.result()
     finally:
         loop.set_exception_handler(lambda _loop, _context: None)  # tasks that would not end are no news
         loop.close()

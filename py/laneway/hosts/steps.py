@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine, Generator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from contextvars import Context
 from functools import cache
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -39,6 +39,14 @@ class Stack:
         self.guard = guard
         self.stepping: Job | None = None
         self.wanted: dict[Job, type[BaseException]] = {}
+
+    def return_to(self, outer: Job | None) -> None:
+        """The step was interrupted: `outer` is on the stack. A second interrupt that arrives meanwhile means
+        the same as the first.
+        """
+        while self.stepping is not outer:
+            with suppress(*INTERRUPTS), self.guard:
+                self.stepping = outer
 
 
 class Steps(Awaitable[Any]):
@@ -86,7 +94,7 @@ class Steps(Awaitable[Any]):
             except StopIteration as stop:
                 return stop.value
             except INTERRUPTS as error:
-                stack.stepping = outer
+                stack.return_to(outer)
                 if inspect.getcoroutinestate(coroutine) == inspect.CORO_CLOSED:
                     raise
                 # it arose between the code's step and our noting its end

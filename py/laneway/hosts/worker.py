@@ -71,6 +71,7 @@ class Worker:
         self._failed = failed
         self._thread = 0
         self._native = 0
+        self._has_left = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._base = Context()  # in which the worker's own calls run, whoever asks for them
         self._early: list[Callable[[], object]] = []
@@ -111,6 +112,7 @@ class Worker:
             self._stopped.set()
             await self._cancel_all()
             self.abandon()
+            self._leave_thread()
         if self._failure:
             raise self._failure
 
@@ -134,8 +136,16 @@ class Worker:
         thread.start()
         return thread
 
+    def _leave_thread(self) -> None:
+        """From now on nothing of ours arises on this thread, which does something else then; and when it has
+        ended another one may get its number.
+        """
+        while not self._has_left:
+            with contextlib.suppress(*INTERRUPTS), self._guard:  # one may be on its way
+                self._has_left = True
+
     async def _cancel_all(self) -> None:
-        for steps in self._steps.values():
+        for steps in list(self._steps.values()):  # other threads may start jobs
             steps.cancel()
         loop = asyncio.get_running_loop()
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
@@ -404,7 +414,9 @@ class Worker:
 
     def _interrupt_line(self, wanted: Callable[[], bool], *, aimed: bool) -> None:
         """What is wanted, at the line where this worker's thread is; it is another one that asks."""
-        if self._has_signals():
+        if self._has_left:
+            pass
+        elif self._has_signals():
             self.signals.insist(wanted, aimed=aimed)
         elif self._guard.postpone(self._thread, self._interrupt_here):
             pass
