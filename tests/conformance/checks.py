@@ -470,6 +470,49 @@ async def check_queue_keeps_order(kc: Client) -> None:
     assert (await run(kc, "print(order, end='')")).stdout == "[0, 1, 2, 3, 4, 5]"
 
 
+TICKING = """
+import asyncio
+
+ticks, seen = 0, []
+
+async def tick():
+    global ticks
+    while True:
+        ticks += 1
+        await asyncio.sleep(0)
+
+ticking = asyncio.create_task(tick())
+"""
+
+
+@needs("asyncio")
+async def check_queued_cells_take_turns_with_what_runs_beside(kc: Client) -> None:
+    """Each has a task of its own, which ends with it, and between two of them the loop goes round."""
+    await run(kc, TICKING)
+    cells = [kc.execute("seen.append((ticks, asyncio.current_task()))") for _ in range(20)]
+    for cell in cells:
+        assert (await soon(cell)).status == "ok"
+    await run(kc, "ticking.cancel()\ntimes, tasks = zip(*seen)")
+    result = await run(kc, "len(set(tasks)), all(task.done() for task in tasks)")
+    assert (result.result or {})["text/plain"] == "(20, True)", result.result
+    if kc.info["laneway"].get(
+        "jspi", True
+    ):  # WebKit has none, and calls what is put on its loop in any order
+        result = await run(kc, "len(set(times)), list(times) == sorted(times)")
+        assert (result.result or {})["text/plain"] == "(20, True)", result.result
+
+
+@needs("interrupts_blocking")
+async def check_no_reply_waits_for_the_cell_behind(kc: Client) -> None:
+    for silent in (False, True):
+        replies = [kc.execute(str(number)) for number in range(3)]
+        computing = kc.execute("while True: pass", silent=silent)
+        for reply in replies:
+            assert (await soon(reply)).status == "ok"
+        await soon(computing.cancel())
+        assert (await soon(computing)).reply["ename"] == "KeyboardInterrupt"
+
+
 async def check_modes(kc: Client) -> None:
     gate = kc.execute("import asyncio\nmode_go = asyncio.Event()\nprint('ready')\nawait mode_go.wait()")
     await output(gate, "ready")

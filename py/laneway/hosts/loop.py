@@ -15,6 +15,7 @@ Imports: stdlib and `protocol/`.
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -209,6 +210,17 @@ class LoopHost(Host):
         if self._platform and job.key.family is Family.EXECUTE:
             self._platform.poll()  # what was sent while the cell ran has arrived before its end
         super()._finish(job, reply)
+
+    def _new_worker(self) -> Worker:
+        # before Python 3.12 no task begins at once
+        scheduled = self._platform.scheduled if self._platform and sys.version_info >= (3, 12) else None
+        return Worker(self.guard, self._handle, self._finish, self.failed, scheduled)
+
+    def _flush(self) -> None:
+        job = self._main.follower
+        if job and job.key.family is Family.EXECUTE and not job.request.content.get("silent"):
+            return  # it begins at once, and says so first of all: what there is goes with that
+        super()._flush()
 
     def _worker(self, job: Job) -> Worker:
         return self._main

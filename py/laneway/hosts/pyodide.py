@@ -53,6 +53,7 @@ class PyodidePlatform:
         self._serving = False  # at a safepoint, whose code cannot wait
         self._host: Waiting | None = None
         self._loop: Any = None  # Pyodide's WebLoop
+        self._scheduled = 0
         self._collector = _Collector()
         self._sleep = time.sleep
         self._run_sync = pyodide.ffi.run_sync
@@ -114,6 +115,7 @@ class PyodidePlatform:
         # who awaits the task that an interrupt ends hears of it; the page's console need not
         self._set_interrupt_handler(lambda: None)
         self._loop.call_at = self._call_at
+        self._loop.call_later = self._call_later
         time.sleep = self.sleep
         pyodide.ffi.run_sync = pyodide.webloop.run_sync = self.run_sync
         threading._allocate_lock = self._new_lock  # pyright: ignore
@@ -123,7 +125,7 @@ class PyodidePlatform:
         threading._allocate_lock = self._allocate_lock  # pyright: ignore
         pyodide.ffi.run_sync = pyodide.webloop.run_sync = self._run_sync
         time.sleep = self._sleep
-        del self._loop.call_at
+        del self._loop.call_at, self._loop.call_later
         self._set_interrupt_handler(None)
         if self._safepoints is not None:
             self._safepoints.disable()
@@ -157,6 +159,10 @@ class PyodidePlatform:
         finally:
             self._serving = False
             sys.setrecursionlimit(limit)
+
+    def scheduled(self) -> int:
+        """See `Platform`."""
+        return self._scheduled
 
     def expect(self, delay: float | None) -> None:
         """See `Platform`."""
@@ -232,6 +238,17 @@ class PyodidePlatform:
         deadline anew, that timers meet a little early, gets now and then.
         """
         return self._loop.call_later(max(0, when - self._loop.time()), callback, *args, context=context)
+
+    def _call_later(
+        self,
+        delay: float,
+        callback: Callable[..., object],
+        *args: Any,
+        context: Context | None = None,
+    ) -> asyncio.Handle:
+        """Pyodide's own, by which all comes on the loop, counted."""
+        self._scheduled += 1
+        return type(self._loop).call_later(self._loop, delay, callback, *args, context=context)
 
     def _set_interrupt_handler(self, handler: Callable[[], None] | None) -> None:
         self._loop._keyboard_interrupt_handler = handler  # its own seam

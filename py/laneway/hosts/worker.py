@@ -12,6 +12,7 @@ import ctypes
 import gc
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager, nullcontext
@@ -48,6 +49,9 @@ WORKER: ContextVar[Worker | None] = ContextVar("laneway_worker", default=None)
 GRACE = 1.0
 """Seconds that what is cancelled at the end has to end by itself."""
 
+SHARE = 0.005
+"""Seconds for which jobs that follow one another may share a turn of the loop."""
+
 
 class Worker:
     """Runs jobs: awaits `handle(job)` in the context given with the job, and calls `finish(job, reply)`
@@ -56,6 +60,9 @@ class Worker:
 
     All jobs of a worker interleave at their awaits; what has to wait for what was decided before they were
     started.
+
+    Each begins in a turn of the loop. Where a turn costs much, `scheduled` is given: how many calls have been
+    put on the loop so far. Jobs that follow one another share a turn then, while nothing else waits for one.
     """
 
     def __init__(
@@ -64,11 +71,19 @@ class Worker:
         handle: Callable[[Job], Coroutine[Any, Any, Any]],
         finish: Callable[[Job, Any], None],
         failed: Callable[[BaseException], None],
+        scheduled: Callable[[], int] | None = None,
     ) -> None:
         self._guard = guard
         self._handle = handle
         self._finish = finish
         self._failed = failed
+        self._scheduled = scheduled
+        self._planned: int | None = None  # the next turn is the last of so many calls on the loop
+        self._turn = 0, 0.0  # the same of this one, and when there is no room in it any more
+        self._begins: Job | None = None  # in this turn
+        self._ends = False  # does that one end, without having awaited?
+        self.follower: Job | None = None
+        """What begins in the same turn as soon as the job that ends has ended."""
         self._thread = 0
         self._native = 0
         self._has_left = False
@@ -176,8 +191,13 @@ class Worker:
     def start(self, job: Job, context: Context) -> None:
         """Run `job` in `context`."""
         self._steps[job] = self._make_steps(job, context)
+        if self._ends and self.follower is None and self._has_room():
+            self.follower = job
+            return
         self._new.append(job)
-        if threading.get_ident() == self._thread:
+        if self._scheduled is not None:
+            self._plan_turn(self._scheduled)
+        elif threading.get_ident() == self._thread:
             self._start_new()
         else:
             self._post(self._start_new)
@@ -480,26 +500,68 @@ class Worker:
     # ---- on the loop
 
     def _start_new(self) -> None:
-        assert self._stopped
         while self._new:
-            job = self._new.popleft()
-            if job not in self._steps:
-                continue  # withdrawn
-            if self._stopped.is_set():
-                self._end_unfinished(job)
-                continue
-            if job.backend is Backend.TRIO:
-                self._started_guest().start(job, lane=job.queues)
-                continue
+            self._begin(self._new.popleft())
+
+    def _begin(self, job: Job, **options: Any) -> None:
+        assert self._stopped
+        if job not in self._steps:
+            return  # withdrawn
+        if self._stopped.is_set():
+            self._end_unfinished(job)
+        elif job.backend is Backend.TRIO:
+            self._started_guest().start(job, lane=job.queues)
+        else:
             # neither `create_task` nor a task group: what these call when a task is done takes a turn of the
             # loop each, and in a browser a turn costs as much as a tenth of a cell
-            task = asyncio.Task(self._run_job(job), loop=self._loop, context=self._base.copy())
-            self._tasks.add(task)
+            task = asyncio.Task(self._run_job(job), loop=self._loop, context=self._base.copy(), **options)
+            if not task.done():
+                self._tasks.add(task)
+
+    def _plan_turn(self, scheduled: Callable[[], int]) -> None:
+        if self._planned is None:
+            self._post(self._share_turn)
+            self._planned = scheduled()
+
+    def _has_room(self) -> bool:
+        """Whether another job may begin in this turn: not where something else has been put on the loop since
+        the turn was, or after `SHARE` seconds.
+        """
+        planned, end = self._turn
+        return self._scheduled is not None and self._scheduled() == planned and time.monotonic() < end
+
+    def _share_turn(self) -> None:
+        """Begin what is new, each followed at once by the next in its lane if it ends before it awaits."""
+        assert self._scheduled
+        self._turn = self._planned or 0, time.monotonic() + SHARE
+        self._planned = None
+        try:
+            while self._new:
+                self._begin_now(self._new.popleft())
+                if not self._has_room():
+                    break
+        finally:
+            self._begins = None
+            if self.follower is not None:  # an interrupt has come between
+                self._new.appendleft(self.follower)
+                self.follower = None
+            if self._new:
+                self._plan_turn(self._scheduled)
+
+    def _begin_now(self, job: Job) -> None:
+        following: Job | None = job
+        while following is not None:
+            self._begins, self.follower = following, None
+            self._begin(following, eager_start=True)
+            following = self.follower
 
     def _end_unfinished(self, job: Job) -> None:
         self._end(job, error_content("KernelError", "The kernel ended before this could end."))
 
     async def _run_job(self, job: Job) -> None:
+        task = asyncio.current_task()  # in trio there is none
+        if task is not None:
+            self._tasks.add(task)
         try:
             if (steps := self._steps.get(job)) is not None:
                 steps.begun = True
@@ -508,7 +570,7 @@ class Worker:
         except Exception as error:  # none of user code's, which is in the reply: this worker cannot go on
             self.fail(error)
         finally:
-            if (task := asyncio.current_task()) is not None:  # in trio there is none
+            if task is not None:
                 self._tasks.discard(task)
 
     async def _run_steps(self, job: Job, steps: Steps) -> None:
@@ -525,7 +587,11 @@ class Worker:
             # trio's own cancellation is the cell's: a nursery that it has kept open has failed, say
             # whatever else user code raises (SystemExit, say) ends its cell and nothing else
         finally:
-            self._end(job, reply)
+            self._ends = self._begins is job
+            try:
+                self._end(job, reply)
+            finally:
+                self._ends = False
             reply = None  # the error has this frame, too
 
     def _end(self, job: Job, reply: Any) -> None:

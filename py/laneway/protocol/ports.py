@@ -297,6 +297,10 @@ class Platform(Protocol):
         """Call `action`, without a safepoint in it, whatever it raises."""
         ...
 
+    def scheduled(self) -> int:
+        """How many calls have been put on the event loop since `start`, by whomever."""
+        ...
+
     def expect(self, delay: float | None) -> None:
         """Have a safepoint in `delay` seconds, or none but for messages."""
         ...
