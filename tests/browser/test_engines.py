@@ -223,6 +223,23 @@ async def test_jupyterlite(engine: str, server: str) -> None:
         await page.wait_for("() => shown().includes('kept')")
 
 
+async def test_images_of_other_hosts_are_shown(tmp_path: Path) -> None:
+    """Where a service worker isolates the page, too. (In WebKit they need CORS then, see lite/README.md.)"""
+    (tmp_path / "image.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg' width='1' height='1'/>")
+    with static_server(tmp_path) as elsewhere:
+        async with opened("firefox", "lite/lab/index.html", "--no-isolation") as page:
+            await page.wait_for("() => crossOriginIsolated")
+            width = await page.evaluate(
+                """async (source) => {
+                  const image = Object.assign(new Image(), { src: source });
+                  await new Promise((done) => (image.onload = image.onerror = done));
+                  return image.naturalWidth;
+                }""",
+                f"{elsewhere}image.svg",
+            )
+            assert width == 1
+
+
 PANEL = """async () => {
   while (!window.jupyterapp) await new Promise((resolve) => setTimeout(resolve, 50));
   const { commands, serviceManager } = window.jupyterapp;
