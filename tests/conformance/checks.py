@@ -502,6 +502,17 @@ async def check_queued_cells_take_turns_with_what_runs_beside(kc: Client) -> Non
         assert (result.result or {})["text/plain"] == "(20, True)", result.result
 
 
+@needs("jspi")  # threads have their cells wait for one another
+async def check_what_comes_with_a_cell_that_sleeps_runs_beside_it(kc: Client) -> None:
+    """Both may have arrived before either has begun."""
+    await run(kc, "import time\ncome = 0")
+    for number in range(1, 21):
+        sleeps = kc.execute(f"while come < {number}: time.sleep(0.001)")
+        beside = kc.execute(f"come = {number}", mode="task")
+        assert (await soon(beside)).status == "ok"
+        assert (await soon(sleeps)).status == "ok"
+
+
 @needs("interrupts_blocking")
 async def check_no_reply_waits_for_the_cell_behind(kc: Client) -> None:
     for silent in (False, True):

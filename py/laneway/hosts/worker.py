@@ -531,29 +531,25 @@ class Worker:
         return self._scheduled is not None and self._scheduled() == planned and time.monotonic() < end
 
     def _share_turn(self) -> None:
-        """Begin what is new, each followed at once by the next in its lane if it ends before it awaits."""
+        """Begin the first that is new, followed at once by the next in its lane if it ends before it awaits,
+        and so on. The others have a turn of their own: the stack of this one may be put aside.
+        """
         assert self._scheduled
         self._turn = self._planned or 0, time.monotonic() + SHARE
         self._planned = None
+        self.follower = self._new.popleft()
+        if self._new:
+            self._plan_turn(self._scheduled)
         try:
-            while self._new:
-                self._begin_now(self._new.popleft())
-                if not self._has_room():
-                    break
+            while self.follower is not None:
+                self._begins, self.follower = self.follower, None
+                self._begin(self._begins, eager_start=True)
         finally:
             self._begins = None
             if self.follower is not None:  # an interrupt has come between
-                self._new.appendleft(self.follower)
+                self._new.append(self.follower)
                 self.follower = None
-            if self._new:
                 self._plan_turn(self._scheduled)
-
-    def _begin_now(self, job: Job) -> None:
-        following: Job | None = job
-        while following is not None:
-            self._begins, self.follower = following, None
-            self._begin(following, eager_start=True)
-            following = self.follower
 
     def _end_unfinished(self, job: Job) -> None:
         self._end(job, error_content("KernelError", "The kernel ended before this could end."))
