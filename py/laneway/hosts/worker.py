@@ -537,6 +537,8 @@ class Worker:
         assert self._scheduled
         self._turn = self._planned or 0, time.monotonic() + SHARE
         self._planned = None
+        if not self._new:
+            return  # a safepoint has planned a turn where one was being planned
         self.follower = self._new.popleft()
         if self._new:
             self._plan_turn(self._scheduled)
