@@ -497,7 +497,7 @@ async def check_queued_cells_take_turns_with_what_runs_beside(kc: Client) -> Non
     assert (result.result or {})["text/plain"] == "(20, True)", result.result
     result = await run(kc, "len(set(times)) if list(times) == sorted(times) else 0")
     turns = int((result.result or {})["text/plain"])
-    # Firefox now and then, and WebKit (which has no JSPI) always, call what is on their loops in another order
+    # Firefox now and then, and WebKit (which has no JSPI) always, call what is on the loop in another order
     jspi = kc.info["laneway"].get("jspi")
     assert turns == 20 if jspi is None else turns >= 10 or not jspi, turns
 
