@@ -13,14 +13,16 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import os
 import platform
 import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
-from . import bytecode, start
+from . import start
 from .errors import BuildError
 from .lock import LOCK, Lock, Wheel, add_wheels, closure, digest, read_wheel, start_packages, write_lock
 
@@ -39,7 +41,7 @@ def make_bundle(pyodide: Path, laneway: Path, scripts: Mapping[str, Path], targe
         raise BuildError(f"{pyodide} holds no Pyodide ({', '.join(missing)} missing): run `npm ci` first.")
     info = json.loads((pyodide / LOCK).read_text(encoding="utf-8"))["info"]
     wheels = [read_wheel(path) for path in (laneway, *_download(info, cache / "wheels"))]
-    compiled = _compile(pyodide, info["python"], wheels, cache / "compiled")
+    compiled = _compile(pyodide, info, wheels, cache / "compiled")
     target.mkdir(parents=True, exist_ok=True)
     wanted = {**{name: pyodide / name for name in CORE}, **compiled, **scripts}
     for name, source in wanted.items():
@@ -84,51 +86,73 @@ def _download(info: dict[str, str], folder: Path) -> list[Path]:
     return sorted(folder.glob("*.whl"))
 
 
-def _compile(pyodide: Path, python: str, wheels: Sequence[Wheel], cache: Path) -> dict[str, Path]:
+class _Job(NamedTuple):
+    """The arguments of `bytecode.compile_archive`."""
+
+    source: Path
+    target: Path
+    directory: str
+    cached: bool
+
+
+def _compile(pyodide: Path, info: Mapping[str, str], wheels: Sequence[Wheel], cache: Path) -> dict[str, Path]:
     """Paths of the compiled archives, by file name: the wheels and Python's own library."""
     cache.mkdir(parents=True, exist_ok=True)
+    python = info["python"]
     major, minor, _ = python.split(".")
     program = digest(HERE / "bytecode.py")
-    jobs: list[tuple[Path, Path, str, bool]] = []
+    lock = add_wheels({"info": dict(info), "packages": {}}, wheels)
+    kernel = set(closure(lock, start_packages(lock)))
+    jobs: dict[bool, list[_Job]] = {False: [], True: []}
     compiled: dict[str, Path] = {}
-    library = f"/lib/python{major}.{minor}"
-    sources = [(wheel.path, f"{library}/site-packages", True) for wheel in wheels]
-    for path, directory, cached in [*sources, (pyodide / STDLIB, f"/lib/python{major}{minor}.zip", False)]:
-        key = hashlib.sha256(f"{program} {python} {digest(path)}".encode()).hexdigest()[:16]
+
+    def add(path: Path, directory: str, *, cached: bool, columns: bool) -> None:
+        key = hashlib.sha256(f"{program} {python} {columns} {digest(path)}".encode()).hexdigest()[:16]
         compiled[path.name] = target = cache / f"{key}-{path.name}"
         if not target.is_file():
-            jobs.append((path, target, directory, cached))
-    if not jobs:
-        return compiled
-    if platform.python_version_tuple()[:2] == (major, minor) and sys.implementation.name == "cpython":
-        print(f"Compiling {len(jobs)} archives to bytecode ...", flush=True)
-        for path, target, directory, cached in jobs:
-            bytecode.compile_archive(path, target.with_suffix(".partial"), directory, cached=cached)
-            target.with_suffix(".partial").rename(target)
-    else:
-        print(f"Compiling {len(jobs)} archives to bytecode in Pyodide ...", flush=True)
-        _compile_in_pyodide(pyodide, jobs, cache)
+            jobs[columns].append(_Job(path, target, directory, cached))
+
+    for wheel in wheels:
+        # what every page loads is smaller by an eighth without them
+        columns = wheel.name not in kernel
+        add(wheel.path, f"/lib/python{major}.{minor}/site-packages", cached=True, columns=columns)
+    add(pyodide / STDLIB, f"/lib/python{major}{minor}.zip", cached=False, columns=True)
+    here = platform.python_version_tuple()[:2] == (major, minor) and sys.implementation.name == "cpython"
+    for columns, some in jobs.items():
+        if some:
+            print(
+                f"Compiling {len(some)} archives to bytecode{'' if here else ' in Pyodide'} ...", flush=True
+            )
+            _compile_some([sys.executable] if here else _pyodide(pyodide), some, cache, columns=columns)
     return compiled
 
 
-def _compile_in_pyodide(pyodide: Path, jobs: Sequence[tuple[Path, Path, str, bool]], cache: Path) -> None:
+def _pyodide(folder: Path) -> list[str]:
+    """The command that runs a program of Python in this Pyodide."""
     node = shutil.which("node")
     if node is None:
         raise BuildError("Node is missing: install Node 20 or later, which compiles the wheels in Pyodide.")
+    return [node, str(HERE / "compile.mjs"), str(folder.resolve())]
+
+
+def _compile_some(python: Sequence[str], jobs: Sequence[_Job], cache: Path, *, columns: bool) -> None:
+    """Run the jobs. Without `columns` tracebacks do not say which part of a line it was."""
     plan = cache / "jobs.json"
-    partial = {target: target.with_suffix(".partial") for _, target, _, _ in jobs}
+    partial = {job.target: job.target.with_suffix(".partial") for job in jobs}
     plan.write_text(
-        json.dumps([(str(path), str(partial[target]), *rest) for path, target, *rest in jobs]),
-        encoding="utf-8",
+        json.dumps([(str(job.source), str(partial[job.target]), *job[2:]) for job in jobs]), encoding="utf-8"
     )
-    command = [node, HERE / "compile.mjs", pyodide.resolve(), HERE / "bytecode.py", plan]
-    _run([str(part) for part in command], "Pyodide could not compile the wheels.")
+    environment = {**os.environ, "PYTHONNODEBUGRANGES": "" if columns else "1"}
+    command = [*python, str(HERE / "bytecode.py"), str(plan)]
+    _run(command, "The wheels could not be compiled.", environment)
     for target, path in partial.items():
         path.rename(target)
 
 
-def _run(command: list[str], failure: str) -> None:
-    result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+def _run(command: list[str], failure: str, environment: Mapping[str, str] | None = None) -> None:
+    result = subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment, check=False
+    )
     if result.returncode:
         raise BuildError(f"{failure}\n{result.stdout.strip()}")
 

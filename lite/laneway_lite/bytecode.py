@@ -1,9 +1,14 @@
 """Compiles the sources of a wheel, or of Python's own library, to bytecode that lies beside them in the
 archive.
 
+    python bytecode.py JOBS_JSON
+
+JOBS_JSON is a file with a list of the arguments of `compile_archive`: [source, target, directory, cached].
+
 It imports the standard library only and nothing of this package, because it runs in two places: in the
 CPython that builds the bundle where that is Pyodide's own version, else inside Pyodide itself, which Node
-runs (`compile.mjs`). Bytecode is valid for one minor version of CPython only.
+runs (`compile.mjs`). Bytecode is valid for one minor version of CPython only. What it says of a line's
+columns, Python leaves out where the environment has PYTHONNODEBUGRANGES.
 
 The bytecode is marked "unchecked" (PEP 552), so that Python takes it without a look at the source's date:
 every file of an unpacked archive is new. The sources stay, for tracebacks, `??` and completion; another
@@ -13,6 +18,7 @@ version of Python compiles them as ever.
 import base64
 import hashlib
 import importlib.util
+import json
 import marshal
 import sys
 import warnings
@@ -80,3 +86,13 @@ def _cached(name: str) -> str:
 def _record(path: str, data: bytes) -> str:
     digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
     return f"{path},sha256={digest},{len(data)}\n"
+
+
+def main(jobs: Path) -> None:
+    """Compile each archive of JOBS_JSON."""
+    for source, target, directory, cached in json.loads(jobs.read_text(encoding="utf-8")):
+        compile_archive(Path(source), Path(target), directory, cached=cached)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

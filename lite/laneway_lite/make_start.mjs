@@ -118,6 +118,7 @@ for (const path of [ZIP, ...[...folders].sort((a, b) => b.length - a.length), SI
   FS.utime(path, DATE, DATE);
 await pyodide.runPythonAsync("from laneway.apps import browser, snapshot; await snapshot.prepare()");
 pyodide.runPython("del browser, snapshot");
+wash();
 const strangers = [];
 const memory = pyodide.makeMemorySnapshot({ serializer: (value) => strangers.push(String(value)) });
 if (strangers.length > 0) throw new Error(`The memory refers to JavaScript: ${strangers.join(", ")}.`);
@@ -144,3 +145,21 @@ await writeFile(
   Buffer.concat([new Uint8Array(head.buffer), memory.subarray(0, header), ...parts]),
 );
 process.exit(0);
+
+/** Overwrite the memory that was freed: what it held would be saved, too. It is had by asking for all of it. */
+function wash() {
+  const { _malloc, _free, _sbrk } = pyodide._module;
+  const end = _sbrk(0);
+  const free = [];
+  for (let size = 1 << 20; size >= 8; size -= size > 1024 ? (size >> 2) & ~7 : 8) {
+    for (let at = _malloc(size); ; at = _malloc(size)) {
+      if (at + size > end) {
+        _free(at);
+        break;
+      }
+      pyodide._module.HEAPU8.fill(0, at, at + size);
+      free.push(at);
+    }
+  }
+  for (const at of free) _free(at);
+}

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.async_api import Page, Worker
@@ -20,6 +21,9 @@ from tests.page import KERNEL, ROOT, chromium_page, serving
 from tests.static import StaticFiles, static_server
 
 pytestmark = pytest.mark.anyio
+
+COMPRESSED = {".html", ".js", ".json", ".mjs", ".wasm"}
+"""What a static host compresses."""
 
 PAGE = """<!doctype html>
 <title>start</title>
@@ -102,6 +106,21 @@ async def test_each_way(site: Path, way: str) -> None:
             'run(\'__name__, sorted(set(dir()) & {"browser", "snapshot", "sys"})\')'
         ) == ("('__main__', ['sys'])")
         assert not [text for text in said if "another way" in text]
+
+
+async def test_how_much_comes_before_the_first_reply(site: Path) -> None:
+    """10 MB at most, from a host that compresses text and WebAssembly and nothing else, as most do."""
+    async with opened(site) as (page, _):
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(urlsplit(request.url).path))
+        assert await page.evaluate("begin({ ways: ['snapshot'] })") == "True"
+        paths = [site / path.lstrip("/") for path in asked]
+    assert quick(site, "memory") in paths
+    sizes: dict[str, int] = {}
+    for path in paths:
+        content = path.read_bytes()
+        sizes[path.name] = len(gzip.compress(content) if path.suffix in COMPRESSED else content)
+    assert sum(sizes.values()) <= 10_000_000, sizes
 
 
 def truncate(content: bytes) -> bytes:

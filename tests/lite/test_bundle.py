@@ -30,6 +30,8 @@ const answer = pyodide.runPython(`
 import importlib.util, inspect, json, os
 import json.decoder
 import IPython, ipywidgets, jedi, laneway, micropip, msgspec, pydantic
+def has_columns(function):
+    return any(column is not None for *_, column in function.__code__.co_positions())
 specs = [importlib.util.find_spec(name) for name in names]
 json.dumps({
     "uncompiled": [
@@ -37,6 +39,10 @@ json.dumps({
     ],
     "stdlib": json.decoder.__spec__.cached,
     "source": inspect.getsource(json.decoder.JSONDecodeError).splitlines()[0],
+    "columns": [
+        has_columns(function)
+        for function in (json.loads, micropip.install, IPython.embed, laneway.start_callback_kernel)
+    ],
     "names": list(names),
 })
 `);
@@ -71,6 +77,7 @@ def test_every_package_loads_from_bytecode_and_from_nowhere_else(bundle: Path) -
     assert {"IPython", "ipywidgets", "micropip", "pydantic", "msgspec"} <= set(answer["names"])
     assert answer["uncompiled"] == []
     assert answer["stdlib"].endswith("python314.zip/json/decoder.pyc")
+    assert answer["columns"] == [True, True, False, False]  # not those of what every page loads
     assert answer["source"] == "class JSONDecodeError(ValueError):"
 
 

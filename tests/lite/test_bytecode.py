@@ -2,11 +2,14 @@
 
 import base64
 import hashlib
+import json
+import os
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
+from laneway_lite import bytecode
 from laneway_lite.bytecode import compile_archive
 from tests.lite.conftest import make_wheel
 
@@ -41,6 +44,19 @@ def test_bytecode_in_a_zip_is_taken_and_its_source_shown(tmp_path: Path) -> None
     assert python("import one; print(one.__cached__)", target) == str(target / "one.pyc")
     code = "import one, traceback\ntry: one.fail()\nexcept ZeroDivisionError: print(traceback.format_exc())"
     assert "1 / 0  # here" in python(code, target)
+
+
+def test_columns_are_left_out_where_python_is_told_so(tmp_path: Path) -> None:
+    source, jobs = tmp_path / "library.zip", tmp_path / "jobs.json"
+    with zipfile.ZipFile(source, "w") as archive:
+        archive.writestr("one.py", "def fail():\n    return 1 / 0\n")
+    code = "import one; print({column for *_, column in one.fail.__code__.co_positions()} <= {None})"
+    for text, left_out in (("", "False"), ("1", "True")):
+        target = tmp_path / f"compiled{text}.zip"
+        jobs.write_text(json.dumps([[str(source), str(target), str(target), False]]))
+        command = [sys.executable, bytecode.__file__, str(jobs)]
+        subprocess.run(command, env={**os.environ, "PYTHONNODEBUGRANGES": text}, timeout=60, check=True)
+        assert python(code, target) == left_out
 
 
 def test_record_lists_the_bytecode(tmp_path: Path) -> None:

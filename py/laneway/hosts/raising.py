@@ -9,9 +9,12 @@ the time that it is raised, the one lock that is everybody's is given back when 
 from __future__ import annotations
 
 import _imp
-import ctypes
+import sys
 from contextlib import suppress
 from types import FrameType
+
+if sys.platform != "emscripten":  # which has one thread; every page would fetch the module
+    import ctypes
 
 _IMPORTLIB = "<frozen importlib._bootstrap>"
 _LOCKS = frozenset(
@@ -37,3 +40,8 @@ def give_import_lock_back() -> None:
 def raise_in_thread(thread: int, error: type[BaseException]) -> None:
     """Have `error` arise in the Python code that `thread` runs."""
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(error))
+
+
+def keep(value: object) -> None:
+    """Have it never be collected, not even at the end of the process."""
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(value))

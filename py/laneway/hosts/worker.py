@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import gc
 import sys
 import threading
@@ -33,7 +32,7 @@ from .calls import Call
 from .children import interrupt_children
 from .guard import Guard
 from .interrupts import AGAIN, INTERRUPTS, Act, Where
-from .raising import give_import_lock_back, handles_import_lock, raise_in_thread
+from .raising import give_import_lock_back, handles_import_lock, keep, raise_in_thread
 from .signals import MainSignals, in_user_code
 from .steps import GuestSteps, Stack, Steps
 
@@ -174,7 +173,7 @@ class Worker:
             for task in left if owned else ():
                 # the loop goes: to collect the task would run its code once more, in a namespace that is
                 # empty
-                ctypes.pythonapi.Py_IncRef(ctypes.py_object(task))
+                keep(task)
         if self._guest is not None:
             await self._guest.stop(GRACE)
         if owned:

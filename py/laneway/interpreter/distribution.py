@@ -14,11 +14,9 @@ import importlib
 import re
 import sys
 from collections.abc import Iterable
-from importlib import metadata
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import PurePosixPath
-from typing import Any, Protocol
-from urllib.parse import urljoin, urlsplit
+from typing import TYPE_CHECKING, Any, Protocol
 
 # Pyodide's modules are there in Pyodide only
 # pyright: reportMissingImports=false
@@ -28,6 +26,12 @@ from pyodide import _package_loader as loader
 from pyodide.ffi import create_proxy, to_js
 
 from .progress import Fetch, Heard
+
+if TYPE_CHECKING:
+    from importlib import metadata
+
+# `importlib.metadata` and `urllib.parse` are imported where they are needed: they are large, every page would
+# fetch them with the memory snapshot, and most cells do without.
 
 STALLED = 30
 """Seconds without a byte after which a server is given up."""
@@ -124,6 +128,8 @@ class Distribution:
         """Unpack the package's file; from then on it can be imported. What it depends on must be there, and
         an interrupt must not arise here: a package that is there in part is broken for good.
         """
+        from urllib.parse import urlsplit
+
         package = self._package(name)
         origin = {"INSTALLER": "pyodide.loadPackage", "PYODIDE_SOURCE": "pyodide"}
         libraries = loader.unpack_buffer(
@@ -148,6 +154,8 @@ class Distribution:
         return getattr(self._packages, name)
 
     def _address(self, name: str) -> str:
+        from urllib.parse import urljoin
+
         return urljoin(self._base, self._package(name).file_name)
 
     def _checked(self, name: str, file: Any) -> Any:
@@ -252,8 +260,15 @@ def canonical(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
+def installed(**options: Any) -> Iterable[metadata.Distribution]:
+    """What is in place, loaded by us or otherwise. The options are those of `metadata.distributions`."""
+    from importlib import metadata
+
+    return metadata.distributions(**options)
+
+
 def _is_installed(name: str) -> bool:
-    found = metadata.distributions(name=name, path=[str(loader.SITE_PACKAGES)])
+    found = installed(name=name, path=[str(loader.SITE_PACKAGES)])
     return next(iter(found), None) is not None
 
 

@@ -7,7 +7,6 @@ import importlib
 import re
 import shlex
 from collections.abc import Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -17,7 +16,7 @@ from zipfile import BadZipFile
 from IPython.core.error import UsageError
 from pyodide.ffi import can_run_sync, run_sync
 
-from .distribution import canonical
+from .distribution import canonical, installed
 from .packages import Packages
 from .shell import ZMQInteractiveShell
 
@@ -171,7 +170,7 @@ def _requirements(path: str) -> list[str]:
 
 def _installed() -> dict[str, str]:
     """The version of each distribution that is there."""
-    return {canonical(found.name): found.version for found in metadata.distributions()}
+    return {canonical(found.name): found.version for found in installed()}
 
 
 def _absent(names: Sequence[str]) -> list[str]:
@@ -189,10 +188,9 @@ def _say_installed(names: Sequence[str], before: dict[str, str]) -> None:
 
 
 def _description(name: str) -> str:
-    try:
-        found = metadata.distribution(name)
-    except metadata.PackageNotFoundError:
-        raise UsageError(f"{name} is not installed.") from None
+    found = next(iter(installed(name=name)), None)
+    if found is None:
+        raise UsageError(f"{name} is not installed.")
     fields = ("Name", "Version", "Summary", "Home-page", "Author", "License")
     lines = [f"{field}: {found.metadata[field]}" for field in fields if found.metadata[field]]
     return "\n".join(
