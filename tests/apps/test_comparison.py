@@ -107,6 +107,9 @@ DIFFERENCES: Mapping[str, Sequence[str]] = {
     ],
     "the program has another name": ["habits: wrong arguments"],
     "a notebook that closes stdout can still print": ["output: closing stdout"],
+    "an error of the cell's own text is shown with its name": (
+        ["errors: tab"] if sys.version_info >= (3, 12) else []
+    ),
 }
 """The cells (notebook: name) that differ, by the reason. What does not differ has no business here."""
 
@@ -313,6 +316,7 @@ class Without:
             (r"\d+:\d\d(:[\d.]+)?", "TIME"),
             (r"when=[\d.]+", "when=TIME"),
             (r"skipping \d+ hidden", "skipping some hidden"),
+            (r"\(pid=\d+\)", "(pid=NUMBER)"),
         ]
 
     def __call__(self, text: str) -> str:

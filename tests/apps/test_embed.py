@@ -179,7 +179,8 @@ def test_the_console_connects_and_the_program_goes_on(tmp_path: Path) -> None:
 
 
 FORKS = """
-import os, sys, laneway
+import os, sys, warnings, laneway
+warnings.simplefilter("ignore", DeprecationWarning)  # from Python 3.12 on: there are threads
 namespace = {"os": os}
 kernel = laneway.embed(namespace)
 child = os.fork()

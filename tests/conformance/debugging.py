@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 from collections.abc import AsyncGenerator, Awaitable
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
+
+import anyio
 
 from laneway.client.client import Client
 from laneway.client.execution import Execution
@@ -354,7 +355,7 @@ async def check_stopped_cells_are_told_as_stopped(kc: Client) -> None:
         cell = kc.execute(CELL)
         await debug.event("stopped")
         assert [(job.id, job.state) for job in await soon(kc.jobs())] == [(cell.msg_id, "stopped")]
-        async with asyncio.timeout(PATIENCE):
+        with anyio.fail_after(PATIENCE):
             async for job in jobs:
                 states.append(job.state)
                 if job.state == "stopped":
@@ -467,7 +468,7 @@ inner(0)
         assert answer["breakpoints"][0]["verified"] is False
 
 
-@needs("debugger")
+@needs("debugger", "asyncio")
 async def check_coroutines_and_generators(kc: Client) -> None:
     code = """\
 import asyncio

@@ -15,6 +15,7 @@ from laneway.client.client import Client
 from laneway.client.execution import Execution
 from laneway.hosts.threads import ThreadHost
 from laneway.interpreter.ipython import IPythonInterpreter
+from laneway.protocol.message import Content
 from laneway.protocol.modes import is_mode
 from laneway.transports.memory import memory_pair
 from tests.thread import in_thread
@@ -66,7 +67,18 @@ async def zmq_trio() -> AsyncGenerator[Client, None]:
         def execute_for_trio(code: str, **options: Any) -> Execution:
             return execute(_for_trio(code), **options)
 
+        debug = kc.debug
+
+        async def debug_for_trio(request: Content, **options: Any) -> Content:
+            match request:
+                case {"command": "dumpCell", "arguments": {"code": str(code)}}:
+                    request = {**request, "arguments": {"code": _for_trio(code)}}
+                case _:
+                    pass
+            return await debug(request, **options)
+
         kc.execute = execute_for_trio
+        kc.debug = debug_for_trio
         yield kc
 
 

@@ -318,7 +318,7 @@ async def test_a_namespace_that_is_given_is_given_back() -> None:
         )
         await kernel.execute("%who\n'result'")
         await kernel.execute("class Thing: pass\nimport pickle\npickle.loads(pickle.dumps(Thing()));")
-        assert await kernel.execute("print(open.__module__, Out, _2)") == "io {2: 'result'} result\n"
+        assert await kernel.execute("print(open.__name__, Out, _2)") == "open {2: 'result'} result\n"
         with pytest.raises(SystemExit, match="3"):
             exec("exit(3)", namespace)  # the program's own
         assert not kernel.context.stopped
