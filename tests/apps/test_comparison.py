@@ -316,7 +316,6 @@ class Without:
             (r"\d+:\d\d(:[\d.]+)?", "TIME"),
             (r"when=[\d.]+", "when=TIME"),
             (r"skipping \d+ hidden", "skipping some hidden"),
-            (r"\(pid=\d+\)", "(pid=NUMBER)"),
         ]
 
     def __call__(self, text: str) -> str:

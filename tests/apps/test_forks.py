@@ -118,7 +118,9 @@ def forked(code: str) -> str:
     """A cell whose child runs `code`, and which says how it has ended."""
     child = "\n".join(f"    {line}" for line in code.splitlines())
     return (
-        "import os, sys\nprint('before')\nchild = os.fork()\n"
+        # what Python 3.12 and later say of a fork beside threads would come between
+        "import os, sys, warnings\nwarnings.simplefilter('ignore', DeprecationWarning)\n"
+        "print('before')\nchild = os.fork()\n"
         f"if child == 0:\n{child}\nelse:\n"
         "    print('status', os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))"
     )

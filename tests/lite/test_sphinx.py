@@ -359,7 +359,8 @@ def test_docstrings_and_sphinx_own_doctest(docs: Docs) -> None:
     assert 'chain="mine.double"' in setup
     assert " setup hidden" in setup
     # doctest itself finds what it finds without us (and lacks the names)
-    assert "   11 tests\n" in docs.run("doctest").stdout
+    tests = 12 if sys.version_info >= (3, 13) else 11  # it counts what it skips
+    assert f"   {tests} tests\n" in docs.run("doctest").stdout
 
 
 def test_pages_without_cells_load_nothing(docs: Docs) -> None:
