@@ -27,6 +27,7 @@ How "the line" is reached depends on the thread, see `worker.py`:
     in a `__del__`, or the like  again in a moment: Python cannot raise it there (`unraisable.py`)
     in trio's own code           in a moment: it would break trio (`guest.py`)
     in that of an import's lock  in a moment: it would stay locked (`raising.py`)
+    in `with`, on other threads  the same, from Python 3.14 on
 
 The programs that the code waits for are interrupted with it: those of the process's group where whatever runs
 is meant, else those that its own thread has started (`children.py`).

@@ -4,11 +4,16 @@ Python takes the locks of imports in Python, and what arises between `acquire` a
 one of them locked: nothing could be imported any more, on any other thread. That is no rare place: of threads
 that import at the same time, one waits there. So nothing is raised there; and since a thread may be there by
 the time that it is raised, the one lock that is everybody's is given back when a job has ended.
+
+User code has the same trouble since Python 3.14: what another thread raises in `with lock` while that waits
+arises when it has the lock, and before `with` would give it back. So nothing is raised there either. (A
+signal ends the wait itself.)
 """
 
 from __future__ import annotations
 
 import _imp
+import opcode
 import sys
 from contextlib import suppress
 from types import FrameType
@@ -23,11 +28,19 @@ _LOCKS = frozenset(
         *("acquire", "release", "has_deadlock", "_has_deadlocked", "__enter__", "__exit__"),
     }
 )
+_ENTER = bytes((opcode.opmap["LOAD_SPECIAL"], 0)) if "LOAD_SPECIAL" in opcode.opmap else None
+"""What comes before that call in bytecode: `__enter__` is looked up."""
 
 
 def handles_import_lock(frame: FrameType) -> bool:
     """Is a thread that is at `frame` in such code? It will not be for long."""
     return frame.f_code.co_filename == _IMPORTLIB and frame.f_code.co_name in _LOCKS
+
+
+def enters_with(frame: FrameType) -> bool:
+    """Does a thread that is at `frame` enter a `with`, where that is no place for an exception?"""
+    at = frame.f_lasti
+    return _ENTER is not None and frame.f_code.co_code[max(at - 2, 0) : at] == _ENTER
 
 
 def give_import_lock_back() -> None:

@@ -32,7 +32,7 @@ from .calls import Call
 from .children import interrupt_children
 from .guard import Guard
 from .interrupts import AGAIN, INTERRUPTS, Act, Where
-from .raising import give_import_lock_back, handles_import_lock, keep, raise_in_thread
+from .raising import enters_with, give_import_lock_back, handles_import_lock, keep, raise_in_thread
 from .signals import MainSignals, in_user_code
 from .steps import GuestSteps, Stack, Steps
 
@@ -433,13 +433,14 @@ class Worker:
 
     def _interrupt_line(self, wanted: Callable[[], bool], *, aimed: bool) -> None:
         """What is wanted, at the line where this worker's thread is; it is another one that asks."""
+        frame = sys._current_frames().get(self._thread)  # pyright: ignore[reportPrivateUsage]
         if self._has_left:
             pass
         elif self._has_signals():
             self.signals.insist(wanted, aimed=aimed)
         elif self._guard.postpone(self._thread, self._interrupt_here):
             pass
-        elif self._is_protected(sys._current_frames().get(self._thread)):  # pyright: ignore[reportPrivateUsage]
+        elif self._is_protected(frame) or (frame is not None and enters_with(frame)):
             self._interrupt_line_later(wanted, aimed=aimed)
         else:
             raise_in_thread(self._thread, self._forget_line())

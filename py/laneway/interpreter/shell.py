@@ -482,6 +482,11 @@ class ZMQInteractiveShell(InteractiveShell):
         atexit.unregister(self.atexit_operations)
         self.atexit_operations()
 
+    def atexit_operations(self) -> None:
+        """Once: Python 3.14 calls what was unregistered while the program's end was under way."""
+        if hasattr(self, "tempfiles"):
+            super().atexit_operations()
+
     def _leave_namespace(self) -> tuple[ModuleType, dict[str, Any]]:
         """Work in one that is empty; returns the module and the namespace of before."""
         before = self.user_module, self.user_ns
