@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import inspect
+import os
 import re
 import threading
 import time
@@ -166,7 +167,10 @@ async def test_what_a_start_puts_off() -> None:
 
 
 @pytest.mark.parametrize("enabled", [False, True])
-async def test_the_configuration_says_whether_there_is_history(tmp_path: Path, enabled: bool) -> None:
+async def test_the_configuration_says_whether_there_is_history(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, enabled: bool
+) -> None:
+    monkeypatch.setattr(os, "environ", {**os.environ})  # a kernel with a process of its own changes it
     profile = tmp_path / "profile_default"
     profile.mkdir()
     (profile / "ipython_kernel_config.py").write_text(f"c.HistoryManager.enabled = {enabled}\n")
