@@ -6,8 +6,8 @@
     frames, variables, evaluate                        the stopped code's stack
     variables and evaluate where nothing has stopped   the calling thread, in the cells' namespace
 
-Imported when a front end asks for more than `debugInfo`. Python's monitoring, and the names of cells that are
-paths of the front end's, are taken while one is attached.
+Imported with the first debug_request. Python's monitoring, and the names of cells that are paths of the front
+end's, are taken while one is attached.
 """
 
 from __future__ import annotations
@@ -44,17 +44,18 @@ if TYPE_CHECKING:
 AVAILABLE = sys.version_info >= (3, 12)
 """Has this Python `sys.monitoring`?"""
 
+_SUFFIX = ".ipy"
 _EVALUATED = "<debugger>"
 
 
 class Debug:
-    """That of one kernel; `main` is the thread of its main shell, `session` what was said before."""
+    """That of one kernel; `main` is the thread of its main shell."""
 
-    def __init__(self, kernel: Session, main: int, session: DebugSession) -> None:
+    def __init__(self, kernel: Session, main: int) -> None:
         self._kernel = kernel
         self._shell = kernel.shell
         self._context = kernel.context
-        self._session = session
+        self._session = DebugSession(folder_of_cells(), _SUFFIX)
         self._session.thread(main)
         self._monitor = Monitor(
             guard=self._context.guard,

@@ -14,7 +14,6 @@ import sys
 import threading
 from collections.abc import Awaitable, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import suppress
 from contextvars import copy_context
 from functools import cached_property
 from pathlib import Path
@@ -35,14 +34,13 @@ from .kernel import KernelFacade
 from .process import PROCESS, Part
 from .profile import find_profile, has_startup, read_config
 from .run import Run, Runs
-from .shell import ZMQInteractiveShell, default_config, folder_of_cells
+from .shell import ZMQInteractiveShell, default_config
 from .standins import Names, StandIns
 from .streams import OutStream, Streams
 
 if TYPE_CHECKING:
     from IPython.core.completer import IPCompleter
 
-    from ..protocol.debug import DebugSession
     from .arguments import Arguments
     from .debug import Debug
     from .packages import Packages
@@ -145,7 +143,7 @@ class Session:
     context: Context
     """The host; there when the session is attached."""
     debug: Debug | None = None
-    """There since the first debug_request that is more than a question for `debugInfo`."""
+    """There since the first debug_request."""
 
     def __init__(self, settings: Settings) -> None:
         self.runs = runs = Runs()
@@ -274,7 +272,7 @@ class Session:
             case "comm_open" | "comm_msg" | "comm_close":
                 return self._comm(request)
             case "debug_request":
-                return self._debug_info(request) or self._debug().handle(request)
+                return self._debug().handle(request)
             case _:
                 with PROCESS.serving(self):
                     return self._answer(request)
@@ -286,7 +284,7 @@ class Session:
         if request.msg_type == "history_request" and is_busy():
             return None
         if request.msg_type == "debug_request":
-            return self._debug_info(request) or self._debug().interject(request)
+            return self._debug().interject(request)
         with PROCESS.serving(self):
             return self._answer(request, brief=True)
 
@@ -294,24 +292,8 @@ class Session:
         if self.debug is None:
             from .debug import Debug  # seldom needed
 
-            self.debug = Debug(self, self._thread, self._debug_session)
+            self.debug = Debug(self, self._thread)
         return self.debug
-
-    @cached_property
-    def _debug_session(self) -> DebugSession:
-        from ..protocol.debug import DebugSession
-
-        return DebugSession(folder_of_cells(), ".ipy")
-
-    def _debug_info(self, request: Message) -> Content | None:
-        """The answer to `debugInfo` while it is all that was ever asked, as JupyterLab does of every kernel:
-        that needs no debugger, which is large.
-        """
-        if self.debug is None:
-            with suppress(Exception):  # the debugger says what is wrong with it
-                if self._debug_session.read(request.content).command == "debugInfo":
-                    return self._debug_session.response(request.content, self._debug_session.info(()))
-        return None
 
     def _answer(self, request: Message, *, brief: bool = False) -> Content:
         """Serve what runs no code of a cell; `brief` where that code waits meanwhile."""
