@@ -433,14 +433,13 @@ class Worker:
 
     def _interrupt_line(self, wanted: Callable[[], bool], *, aimed: bool) -> None:
         """What is wanted, at the line where this worker's thread is; it is another one that asks."""
-        frame = sys._current_frames().get(self._thread)  # pyright: ignore[reportPrivateUsage]
         if self._has_left:
             pass
         elif self._has_signals():
             self.signals.insist(wanted, aimed=aimed)
         elif self._guard.postpone(self._thread, self._interrupt_here):
             pass
-        elif self._is_protected(frame) or (frame is not None and enters_with(frame)):
+        elif self._must_go_on():
             self._interrupt_line_later(wanted, aimed=aimed)
         else:
             raise_in_thread(self._thread, self._forget_line())
@@ -465,6 +464,11 @@ class Worker:
 
     def _has_signals(self) -> bool:
         return self._thread == threading.main_thread().ident and sys.platform != "win32"
+
+    def _must_go_on(self) -> bool:
+        """Is this worker's thread just now where another one must not raise an exception?"""
+        frame = sys._current_frames().get(self._thread)  # pyright: ignore[reportPrivateUsage]
+        return self._is_protected(frame) or (frame is not None and enters_with(frame))
 
     def _is_protected(self, frame: FrameType | None) -> bool:
         """Would an exception break more there than what is to be interrupted?"""
